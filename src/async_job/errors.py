@@ -1,0 +1,188 @@
+"""Every error that async-job raises on purpose.
+
+AsyncJobError
+├── UsageError                  the caller has to change something
+│   ├── SettingsError           a setting is wrong; the message names it
+│   ├── RegistrationError       a function cannot be registered as it is written
+│   ├── InvalidInput            an input does not fit the function's signature
+│   ├── UnknownType             no function is registered under this name
+│   └── ForkError               an object was carried into another process
+├── JobNotFound                 no such job, or it is no longer kept
+├── Conflict                    the job's state does not allow this
+│   ├── AlreadyFinished         cancel of a job that has ended
+│   ├── NotRetryable            retry of a job that is live or has succeeded
+│   ├── NotOverdue              expiry of a job that may still start
+│   ├── Lost                    the run no longer owns the job
+│   └── UniqueKeyHeld           another live job has the unique key
+├── NoResult                    the job ended without a result, or has not ended
+│   ├── WaitTimeout             not finished within the time given
+│   ├── JobFailed               ended as failed; carries the error
+│   ├── JobCancelled            ended as cancelled
+│   └── JobExpired              not started by its deadline
+├── StoreError                  the store cannot do it
+│   ├── StoreUnavailable        away for now: try again
+│   ├── StoreFull               no room: nothing was written
+│   ├── StoreRefused            set up in a way that would lose jobs, or of another version
+│   └── StoreBroken             answers something it should not; a bug or damage
+├── WorkerError
+│   ├── NotEnrolled             the worker id was retired or never enrolled
+│   ├── LeaseOver               the worker's lease is over and not yet renewed
+│   └── StaleClaim              a claim id lower than one already used
+└── ServerError                 the HTTP client's view of a server that cannot answer
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from async_job.core.job import ErrorInfo, Job
+
+
+class AsyncJobError(Exception):
+    """The root: ``except AsyncJobError`` catches whatever this package raises on purpose."""
+
+
+class UsageError(AsyncJobError):
+    """The caller has to change something; trying again as it is will not help."""
+
+
+class SettingsError(UsageError):
+    """A setting has a value that cannot be used. The message names the setting and where it came from."""
+
+
+class RegistrationError(UsageError):
+    """A function cannot be registered as it is written."""
+
+
+class InvalidInput(UsageError):
+    """An input does not fit the function's signature.
+
+    ``path`` is where in the input the fault lies, as in ``$.size[0]``; empty when it is the whole.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class UnknownType(UsageError):
+    """No function is registered under this name."""
+
+    def __init__(self, type: str, known: tuple[str, ...] = ()) -> None:
+        listed = ", ".join(known) or "none"
+        super().__init__(f"no job type {type!r} is registered here (registered: {listed})")
+        self.type = type
+
+
+class ForkError(UsageError):
+    """An open store was used in a process that was forked from the one that opened it."""
+
+
+class JobNotFound(AsyncJobError):
+    """There is no job with this id, or it is no longer kept."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"no job {id}: it never existed, or is no longer kept")
+        self.id = id
+
+
+class Conflict(AsyncJobError):
+    """The job's state does not allow what was asked. ``job`` is the job as it was found."""
+
+    def __init__(self, message: str, job: Job) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class AlreadyFinished(Conflict):
+    """A job that has ended can no longer be cancelled."""
+
+
+class NotRetryable(Conflict):
+    """Only failed, cancelled and expired jobs can be retried."""
+
+
+class NotOverdue(Conflict):
+    """The job has no deadline that has passed."""
+
+
+class Lost(Conflict):
+    """The run that reports no longer owns the job: it was rescued, retired, claimed anew or has ended."""
+
+
+class UniqueKeyHeld(Conflict):
+    """Another live job of the same type holds the unique key. ``holder`` is its id."""
+
+    def __init__(self, message: str, job: Job, holder: str) -> None:
+        super().__init__(message, job)
+        self.holder = holder
+
+
+class NoResult(AsyncJobError):
+    """There is no result to give. ``job`` is the job as it is."""
+
+    def __init__(self, message: str, job: Job) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class WaitTimeout(NoResult):
+    """The job did not finish within the time given; it goes on."""
+
+
+class JobFailed(NoResult):
+    """The job ended as failed. ``error`` says how."""
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        return self.job.error
+
+
+class JobCancelled(NoResult):
+    """The job ended as cancelled."""
+
+
+class JobExpired(NoResult):
+    """The job was not started by its deadline."""
+
+
+class StoreError(AsyncJobError):
+    """The store cannot do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or cannot answer now. What was asked may or may not have happened;
+    it can be repeated, because everything that is repeated carries an id or a token."""
+
+
+class StoreFull(StoreError):
+    """The store has no room. Nothing was written."""
+
+
+class StoreRefused(StoreError):
+    """The store is set up in a way that would lose jobs, or was written by another version."""
+
+
+class StoreBroken(StoreError):
+    """The store answered something that it should never answer."""
+
+
+class WorkerError(AsyncJobError):
+    """A worker may not do what it tried."""
+
+
+class NotEnrolled(WorkerError):
+    """The worker id was retired or was never enrolled: the process has to end and start anew."""
+
+
+class LeaseOver(WorkerError):
+    """The worker's lease is over and was not renewed yet: nothing is claimed until it is."""
+
+
+class StaleClaim(WorkerError):
+    """A claim id lower than one that was already used."""
+
+
+class ServerError(AsyncJobError):
+    """A server was reached over HTTP and could not answer, or could not be reached."""

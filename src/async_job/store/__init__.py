@@ -1,0 +1,1 @@
+"""Remembers: atomic, guarded writes, and no policy."""

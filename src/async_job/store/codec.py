@@ -1,0 +1,18 @@
+"""How the structured fields of a job are written: JSON text, the same in every store."""
+
+from __future__ import annotations
+
+import msgspec
+
+from async_job.core.job import Attempt, ErrorInfo, LogLine, Progress
+
+encode = msgspec.json.Encoder().encode
+
+decode_labels = msgspec.json.Decoder(dict[str, str]).decode
+decode_error = msgspec.json.Decoder(ErrorInfo).decode
+decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+decode_progress = msgspec.json.Decoder(Progress).decode
+decode_log_line = msgspec.json.Decoder(LogLine).decode
+
+LOG_LINES_KEPT = 1_000
+"""A job's log keeps its newest lines, up to this many."""

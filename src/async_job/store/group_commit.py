@@ -1,0 +1,97 @@
+"""Group commit: callers that arrive while a write is in flight share the next one.
+
+Nobody waits for a timer. An idle store answers at once; a busy one is asked in groups that grow by themselves,
+because everything that arrives during one trip goes with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from async_job.errors import AsyncJobError, StoreBroken, StoreUnavailable
+
+
+class Request:
+    """One caller's call of one store method, on its way. ``items`` is how much it adds to the group."""
+
+    __slots__ = ("argument", "future", "items", "method")
+
+    def __init__(self, method: str, argument: Any, items: int, future: asyncio.Future[Any]) -> None:
+        self.method = method
+        self.argument = argument
+        self.items = items
+        self.future = future
+
+    def answer(self, value: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class GroupCommit:
+    """Collects requests and hands them to ``execute`` in groups, one group in flight at a time.
+
+    ``execute(group)`` answers or fails every request of the group; what it leaves open, or raises, fails the rest.
+    A caller that is cancelled stops waiting; its request goes on.
+    """
+
+    def __init__(self, execute: Callable[[Sequence[Request]], Awaitable[None]], most_items: int = 256) -> None:
+        self._execute = execute
+        self._most_items = most_items
+        self._waiting: list[Request] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def call(self, method: str, argument: Any, items: int = 1) -> Any:
+        """Sends the request with the next group and returns its answer."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        loop = asyncio.get_running_loop()
+        request = Request(method, argument, items, loop.create_future())
+        self._waiting.append(request)
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+        return await request.future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group = self._next_group()
+                try:
+                    await self._execute(group)
+                except AsyncJobError as error:
+                    self._fail(group, error)
+                except Exception as error:  # noqa: BLE001 - it is handed to every caller of the group
+                    broken = StoreBroken(f"the store failed in an unforeseen way: {error!r}")
+                    broken.__cause__ = error
+                    self._fail(group, broken)
+                finally:
+                    self._fail(group, StoreUnavailable("the store was closed before it answered"))
+        finally:
+            self._task = None
+
+    def _next_group(self) -> list[Request]:
+        items = 0
+        for taken, request in enumerate(self._waiting):
+            items += request.items
+            if items > self._most_items and taken:
+                group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+                return group
+        group, self._waiting = self._waiting, []
+        return group
+
+    @staticmethod
+    def _fail(group: Sequence[Request], error: BaseException) -> None:
+        for request in group:
+            request.fail(error)
+
+    async def close(self) -> None:
+        """Lets everything that waits go through, then refuses what comes."""
+        self._closed = True
+        if self._task is not None:
+            await asyncio.shield(self._task)

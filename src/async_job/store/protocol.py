@@ -1,0 +1,243 @@
+"""What every store does. All methods are plural and atomic per call; none decides anything.
+
+A caller may repeat any call after a ``StoreUnavailable``: submits are known by the job's id, claims by their
+claim id, outcomes by their token, and the rest may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from async_job.core.job import Change, Job, LogLine, Progress, State
+
+BATCH: int = 256
+"""At most this many items are written at once; callers may give more, the store makes batches."""
+
+
+class Submitted(Struct, frozen=True):
+    """``created``: the job is stored under ``id`` (also when it was already, by the same submit told twice).
+    Otherwise ``id`` is the live job that holds the unique key, and nothing was written."""
+
+    id: str
+    created: bool
+
+
+class Worker(Struct, frozen=True, kw_only=True):
+    """A worker process, as others see it. ``id`` is random per process start."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: int
+    queues: tuple[str, ...]
+    concurrency: int
+    version: str = ""
+
+
+class ClaimId(Struct, frozen=True):
+    """The ``n``-th claim of a worker; ``n`` rises from 1, and one claim is in flight at a time."""
+
+    worker: str
+    n: int
+
+    @property
+    def token(self) -> str:
+        return f"{self.worker}:{self.n}"
+
+
+class Claimed(Struct, frozen=True):
+    """The jobs now held, each with this claim's token, and when the next scheduled job of these queues (or, at
+    the store's choice, of any queue) is due; ``None``: none is scheduled."""
+
+    jobs: list[Job]
+    next_due: int | None
+
+
+class Beat(Struct, frozen=True):
+    """A run that is alive, with what it has to tell: the latest progress, and new lines for the log."""
+
+    id: str
+    token: str
+    progress: Progress | None = None
+    log: tuple[LogLine, ...] = ()
+
+
+class Answer(StrEnum):
+    """To a beat: go on, stop because somebody asked for a cancel, or stop because the job is not yours."""
+
+    OK = "ok"
+    CANCEL = "cancel"
+    LOST = "lost"
+
+
+class Stale(Struct, frozen=True):
+    """The guard did not hold. ``job`` is the job as it is (``None``: gone). ``holder``: the live job that holds
+    the unique key which this change would have taken again."""
+
+    job: Job | None
+    holder: str | None = None
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """One line of the change log: the job came to this state."""
+
+    id: str
+    version: int
+    state: State
+    reason: str
+
+
+class Changes(Struct, frozen=True):
+    """What happened after a cursor. ``reset``: the log no longer reaches back that far, so anything may have
+    happened; read what you care for anew."""
+
+    entries: list[Entry]
+    cursor: str
+    reset: bool = False
+
+
+class Counts(Struct, frozen=True):
+    """How many jobs are in each state, and how many are queued in each queue (queues with none may be missing)."""
+
+    states: dict[State, int]
+    queued: dict[str, int]
+
+
+class Finding(Struct, frozen=True):
+    """Something that is not as promised: which job (or key), and what is wrong with it."""
+
+    id: str
+    problem: str
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """``backend`` with its version, and in one sentence what a crash of the store can lose now."""
+
+    backend: str
+    durability: str
+    durable: bool
+
+
+class Store(Protocol):
+    """A store is built with a ``Clock`` and belongs to the event loop that opened it (the memory store: to all
+    loops of its process). Every method may raise ``StoreUnavailable``; writes may raise ``StoreFull``."""
+
+    def now(self) -> int:
+        """The store's own time in milliseconds: the same for all who use the store, and never ahead of it."""
+        ...
+
+    async def open(self) -> None:
+        """Connects, makes or checks the schema, and learns the store's time.
+
+        Raises:
+            StoreRefused: the set-up would lose jobs, or the store was written by a newer version.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finishes what is in flight and lets go of everything. May be called twice."""
+        ...
+
+    async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
+        """Inserts new jobs (state ``queued`` or ``scheduled``), each on its own: one answer a job, in order.
+
+        A job whose ``unique_key`` is held by a live job of the same type is not written.
+        """
+        ...
+
+    async def enroll(self, worker: Worker, lease: int) -> None:
+        """Makes the worker known, with a lease of ``lease`` ms from now. An id is enrolled once; again, with the
+        same id while it is not retired, it is the same as ``extend``.
+
+        Raises:
+            NotEnrolled: the id was retired.
+        """
+        ...
+
+    async def extend(self, workers: Sequence[str], lease: int) -> list[bool]:
+        """Renews each worker's lease to ``lease`` ms from now, also one that has run out but was not retired.
+        False: the id was retired or is unknown, and nothing was written for it."""
+        ...
+
+    async def retire(self, worker: str) -> list[Job]:
+        """Bars the id for good (its claims are refused and its lease counts as over) and returns the jobs that
+        it holds, which stay running until ``apply``. Again, or for an unknown id: the same, without an error."""
+        ...
+
+    async def claim(self, claim_id: ClaimId, queues: Sequence[str], limit: int) -> Claimed:
+        """Moves what is due from ``scheduled`` to ``queued`` (oldest first, at most a batch), then gives the worker
+        up to ``limit`` queued jobs: the first of ``queues`` first, each by rank, then by id. A job whose deadline
+        (``start_by``) has passed before its first start stays where it is.
+
+        A claimed job is ``running`` with ``attempt`` one higher, ``token`` the claim's, ``started_at`` and
+        ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher. The same claim id again returns the
+        jobs that still bear its token, and claims nothing.
+
+        Raises:
+            NotEnrolled: the worker was retired or never enrolled.
+            LeaseOver: the worker's lease is over and not renewed yet.
+            StaleClaim: the worker has already used a higher claim id.
+        """
+        ...
+
+    async def report(self, beats: Sequence[Beat]) -> list[Answer]:
+        """Stores progress (raising the version) and log lines of those that still hold their jobs: state running
+        and the same token. One answer a beat, in order."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
+        """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, change log, log lines,
+        and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes back
+        from an end, else ``Stale`` with ``holder``). The answer is the job after the change; what a report wrote
+        since the decision was made may be missing in it.
+
+        An ``outcome`` whose token the job still bears, but which is no longer running, was told before: the answer
+        is the job as it is, and nothing is written.
+        """
+        ...
+
+    async def get(self, ids: Sequence[str]) -> list[Job | None]:
+        """The jobs as they are, in order; ``None`` for an id that is not there, whatever the id looks like."""
+        ...
+
+    async def log(self, id: str, after: int = 0) -> list[LogLine]:
+        """The job's log lines from number ``after`` on (0: from the first kept one)."""
+        ...
+
+    async def counts(self) -> Counts: ...
+
+    async def rescuable(self, limit: int) -> list[Job]:
+        """Running jobs whose worker's lease is over, or whose worker was retired; the longest over first. Also
+        forgets workers that are retired, or lapsed for an hour, and hold nothing."""
+        ...
+
+    async def overdue(self, limit: int) -> list[Job]:
+        """Scheduled and queued jobs that were never started and whose ``start_by`` has passed, oldest first."""
+        ...
+
+    async def purge(self, limit: int) -> int:
+        """Removes up to ``limit`` finished jobs whose ``kept_until`` has passed, with all that belongs to them."""
+        ...
+
+    async def changes(self, after: str | None, timeout: float) -> Changes:
+        """The change log after the cursor; waits up to ``timeout`` seconds for a first entry. ``None``: from now
+        on, answered at once with the present cursor and no entries."""
+        ...
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> None:
+        """Returns when a job may have become ready in one of the queues (or will at a time not known before), or
+        after ``timeout`` seconds. A hint: it may come for nothing, and it may not come."""
+        ...
+
+    async def check(self) -> list[Finding]:
+        """Compares every job with the indexes: each in exactly one state and in exactly that state's indexes, each
+        held job's worker known, each live unique key held. Empty when all is as promised."""
+        ...
+
+    async def health(self) -> Health:
+        """Runs a real read and write path in the store and says what it promises now."""
+        ...
