@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.servers import Server, find_redis, find_valkey
+
+# Examples that wait for a disk or a server take as long as they take.
+settings.register_profile("async-job", deadline=None, print_blob=True)
+settings.load_profile("async-job")
 
 STORES = ("memory", "sqlite", "redis")
 
