@@ -145,6 +145,11 @@ def decide(job: Job, event: Event, now: int, retention: Retention = DEFAULT_RETE
             return _retry(job, now)
         case Overdue():
             return _expire(job, now, retention)
+        case _:
+            return _end_run(job, event, now, retention)
+
+
+def _end_run(job: Job, event: Outcome | LeaseLapsed, now: int, retention: Retention) -> Change:
     if job.state is not State.RUNNING or job.token != event.token:
         raise Lost(f"job {job.id} is no longer held by {event.token}: it is {job.state}", job)
     match event:
@@ -261,7 +266,7 @@ def _cancel(job: Job, now: int, retention: Retention) -> Change | None:
             return None
         fields = _state(State.RUNNING, "cancel_requested", now)
         fields["cancel_requested_at"] = now
-        return Change(job=job, guard=Guard(state=State.RUNNING, token=job.token), fields=fields)
+        return Change(job=job, guard=Guard(state=State.RUNNING, token=job.token, uncancelled=True), fields=fields)
     fields = _end(State.CANCELLED, "cancelled", now, retention)
     fields["cancel_requested_at"] = now
     fields["error"] = ErrorInfo(kind=ErrorKind.CANCELLED, message="cancelled before it started", at=now)

@@ -73,6 +73,9 @@ class GroupCommit:
                 finally:
                     self._fail(group, StoreUnavailable("the store was closed before it answered"))
         finally:
+            # Empty, unless the task was cancelled with callers left.
+            self._fail(self._waiting, StoreUnavailable("the store was closed before it answered"))
+            self._waiting = []
             self._task = None
 
     def _next_group(self) -> list[Request]:

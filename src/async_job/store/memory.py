@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from threading import RLock
 from typing import Final
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine, State, worker_of
 from async_job.errors import LeaseOver, NotEnrolled, StaleClaim
+from async_job.store.bell import Bell
 from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.protocol import (
     BATCH,
@@ -54,9 +55,9 @@ class Index:
         if at < len(self._entries) and self._entries[at] == (score, id):
             del self._entries[at]
 
-    def up_to(self, score: int) -> Iterable[str]:
-        """The ids whose number is at most ``score``, lowest first."""
-        return [id for _, id in self._entries[: bisect_left(self._entries, (score + 1, ""))]]
+    def up_to(self, score: int, limit: int) -> list[str]:
+        """The first ids whose number is at most ``score``, lowest first."""
+        return [id for _, id in self._entries[: min(limit, bisect_left(self._entries, (score + 1, "")))]]
 
     def first(self) -> int | None:
         return self._entries[0][0] if self._entries else None
@@ -69,36 +70,6 @@ class Index:
 
     def pairs(self) -> set[tuple[int, str]]:
         return set(self._entries)
-
-
-class Bell:
-    """Wakes whoever waits, in whichever loop of the process."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
-        self._lock = RLock()
-
-    def ring(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        for future, loop in waiting.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_wake, future)
-
-    async def wait(self, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            self._waiting[future] = loop
-        await asyncio.wait([future], timeout=timeout)
-        with self._lock:
-            self._waiting.pop(future, None)
-        future.cancel()
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Holding:
@@ -235,26 +206,30 @@ class MemoryStore:
             if known.lease_end <= self.now():
                 raise LeaseOver(f"the lease of worker {claim_id.worker} is over")
             known.last_claim = claim_id.n
-            self._promote()
+            promoted = self._promote()
             jobs = [self._start(job, claim_id.token) for job in self._ready_jobs(queues, limit)]
             claimed = Claimed(jobs, self._scheduled.first())
-        if jobs:
+        if promoted:
+            # It may be in another worker's queue, or more than this one takes.
+            self._ready.ring()
+        if promoted or jobs:
             self._changed.ring()
         return claimed
 
-    def _promote(self) -> None:
-        for id in islice(self._scheduled.up_to(self.now()), BATCH):
+    def _promote(self) -> bool:
+        due = self._scheduled.up_to(self.now(), BATCH)
+        for id in due:
             job = self._jobs[id]
-            self._move(
-                job,
-                replace(job, state=State.QUEUED, reason="due", version=job.version + 1, updated_at=self.now()),
-            )
+            fields = {"state": State.QUEUED, "reason": "due", "updated_at": self.now(), "version": job.version + 1}
+            self._move(job, replace(job, **fields))
+        return bool(due)
 
     def _ready_jobs(self, queues: Sequence[str], limit: int) -> list[Job]:
         """The next jobs in order, without those whose deadline has passed."""
-        overdue = set(self._deadlines.up_to(self.now()))
-        ready = (id for queue in queues for id in self._queues.get(queue, Index()) if id not in overdue)
-        return [self._jobs[id] for id in islice(ready, limit)]
+        now = self.now()
+        queued = (self._jobs[id] for queue in dict.fromkeys(queues) for id in self._queues.get(queue, ()))
+        ready = (job for job in queued if job.attempt or job.start_by is None or job.start_by > now)
+        return list(islice(ready, limit))
 
     def _start(self, job: Job, token: str) -> Job:
         started = replace(
@@ -353,11 +328,11 @@ class MemoryStore:
 
     async def overdue(self, limit: int) -> list[Job]:
         with self._lock:
-            return [self._jobs[id] for id in islice(self._deadlines.up_to(self.now()), limit)]
+            return [self._jobs[id] for id in self._deadlines.up_to(self.now(), limit)]
 
     async def purge(self, limit: int) -> int:
         with self._lock:
-            ids = list(islice(self._kept.up_to(self.now()), limit))
+            ids = self._kept.up_to(self.now(), limit)
             for id in ids:
                 job = self._jobs.pop(id)
                 self._leave(job)
@@ -367,19 +342,22 @@ class MemoryStore:
     async def changes(self, after: str | None, timeout: float) -> Changes:
         if after is None:
             return Changes([], str(self._entry_count))
-        if int(after) >= self._entry_count:
-            await self._changed.wait(timeout)
+        with self._changed.listening() as rung:
+            if after == str(self._entry_count):
+                await asyncio.wait([rung], timeout=timeout)
         with self._lock:
-            behind = self._entry_count - int(after)
-            if behind > len(self._entries) or behind < 0:
-                return Changes([], str(self._entry_count), reset=True)
-            return Changes(list(self._entries)[len(self._entries) - behind :], str(self._entry_count))
+            cursor = str(self._entry_count)
+            behind = self._entry_count - int(after) if after.isdecimal() else -1
+            if not 0 <= behind <= len(self._entries):
+                return Changes([], cursor, reset=True)
+            return Changes(list(self._entries)[len(self._entries) - behind :], cursor)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
-        with self._lock:
-            ready = any(len(self._queues.get(queue, Index())) for queue in queues)
-        if not ready:
-            await self._ready.wait(timeout)
+        with self._ready.listening() as rung:
+            with self._lock:
+                ready = self._ready_jobs(queues, 1)
+            if not ready:
+                await asyncio.wait([rung], timeout=timeout)
 
     async def check(self) -> list[Finding]:
         with self._lock:
@@ -391,11 +369,8 @@ class MemoryStore:
                     findings.append(Finding(job.id, f"running under {job.worker}, which is not known"))
                     continue
                 fresh._enter(job)
-                if (
-                    job.unique_key is not None
-                    and not job.done
-                    and self._unique.get((job.type, job.unique_key)) != job.id
-                ):
+                unique = job.unique_key is not None and not job.done
+                if unique and self._unique.get((job.type, job.unique_key or "")) != job.id:
                     findings.append(Finding(job.id, "live, but its unique key is not its own"))
             return findings + self._differences(fresh)
 

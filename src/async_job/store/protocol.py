@@ -1,7 +1,9 @@
 """What every store does. All methods are plural and atomic per call; none decides anything.
 
 A caller may repeat any call after a ``StoreUnavailable``: submits are known by the job's id, claims by their
-claim id, outcomes by their token, and the rest may be done twice.
+claim id, outcomes by their token, and the rest may be done twice. An empty list is answered with an empty list.
+Text may hold any character, also NUL and newlines; ids, queues, types and keys are compared byte by byte, and order
+"by id" is the order of their code points.
 """
 
 from __future__ import annotations
@@ -92,8 +94,9 @@ class Entry(Struct, frozen=True, array_like=True):
 
 
 class Changes(Struct, frozen=True):
-    """What happened after a cursor. ``reset``: the log no longer reaches back that far, so anything may have
-    happened; read what you care for anew."""
+    """What happened after a cursor, oldest first. ``reset``: the log no longer reaches back that far, or the cursor
+    is none that this store gave; anything may have happened, so read what you care for anew and go on from
+    ``cursor``."""
 
     entries: list[Entry]
     cursor: str
@@ -145,7 +148,9 @@ class Store(Protocol):
     async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
         """Inserts new jobs (state ``queued`` or ``scheduled``), each on its own: one answer a job, in order.
 
-        A job whose ``unique_key`` is held by a live job of the same type is not written.
+        A job whose ``unique_key`` is held by a live job of the same type is not written; of two in one call the
+        first wins. A job whose id is already there is not written either, whatever else is different, and the
+        answer is ``created``.
         """
         ...
 
@@ -165,35 +170,42 @@ class Store(Protocol):
 
     async def retire(self, worker: str) -> list[Job]:
         """Bars the id for good (its claims are refused and its lease counts as over) and returns the jobs that
-        it holds, which stay running until ``apply``. Again, or for an unknown id: the same, without an error."""
+        it holds, in any order, which stay running until ``apply``. Again: the same. For an unknown id: nothing is
+        held, nothing is barred, and it is no error."""
         ...
 
     async def claim(self, claim_id: ClaimId, queues: Sequence[str], limit: int) -> Claimed:
         """Moves what is due from ``scheduled`` to ``queued`` (oldest first, at most a batch), then gives the worker
-        up to ``limit`` queued jobs: the first of ``queues`` first, each by rank, then by id. A job whose deadline
-        (``start_by``) has passed before its first start stays where it is.
+        up to ``limit`` queued jobs (perhaps no more than a batch), in this order: the first of ``queues`` first,
+        each by rank, then by id. A queue named twice counts once. A job that was never started and whose deadline
+        has come (``start_by`` is now or earlier) is promoted, but not given out, and holds up none behind it.
 
         A claimed job is ``running`` with ``attempt`` one higher, ``token`` the claim's, ``started_at`` and
-        ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher. The same claim id again returns the
-        jobs that still bear its token, and claims nothing.
+        ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher; a promoted one has ``updated_at`` now,
+        ``reason`` ``due`` and ``version`` one higher. The same claim id again returns the jobs still running under
+        its token, in any order, and claims and promotes nothing; that also goes when the lease is over. A refused
+        claim changes nothing and uses up no claim id.
 
-        Raises:
+        Raises, the first that applies:
             NotEnrolled: the worker was retired or never enrolled.
-            LeaseOver: the worker's lease is over and not renewed yet.
             StaleClaim: the worker has already used a higher claim id.
+            LeaseOver: the worker's lease is over (it ends now or earlier) and not renewed yet.
         """
         ...
 
     async def report(self, beats: Sequence[Beat]) -> list[Answer]:
-        """Stores progress (raising the version) and log lines of those that still hold their jobs: state running
-        and the same token. One answer a beat, in order."""
+        """Stores progress (raising the version, and nothing else) and log lines of those that still hold their jobs:
+        state running and the same token. One answer a beat, in order. ``lost`` writes nothing, ``cancel`` writes as
+        ``ok`` does. Whether the lease is over does not matter, as long as nobody has rescued the job."""
         ...
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
         """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, change log, log lines,
         and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes back
-        from an end, else ``Stale`` with ``holder``). The answer is the job after the change; what a report wrote
-        since the decision was made may be missing in it.
+        from an end, else ``Stale`` with ``holder``). Fields that a change does not name stay as the store has them.
+        The answer is the job after the change; what a report wrote since the decision was made may be missing in
+        it. ``Stale`` bears the job exactly as it is, and writes nothing, also no log lines. Changes of one call are
+        written in order, so a second one for the same job meets what the first one wrote.
 
         An ``outcome`` whose token the job still bears, but which is no longer running, was told before: the answer
         is the job as it is, and nothing is written.
@@ -205,27 +217,35 @@ class Store(Protocol):
         ...
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
-        """The job's log lines from number ``after`` on (0: from the first kept one)."""
+        """The job's log without the first ``after`` of its kept lines, oldest first; empty for an unknown job. The
+        newest ``codec.LOG_LINES_KEPT`` lines are kept."""
         ...
 
-    async def counts(self) -> Counts: ...
+    async def counts(self) -> Counts:
+        """All states are there, also those with no job."""
+        ...
 
     async def rescuable(self, limit: int) -> list[Job]:
-        """Running jobs whose worker's lease is over, or whose worker was retired; the longest over first. Also
-        forgets workers that are retired, or lapsed for an hour, and hold nothing."""
+        """Running jobs whose worker's lease is over (it ends now or earlier), or whose worker was retired: the retired
+        first, then the longest over. Also forgets workers that are retired, or lapsed for an hour, and hold nothing;
+        a forgotten id is as one that never was enrolled."""
         ...
 
     async def overdue(self, limit: int) -> list[Job]:
-        """Scheduled and queued jobs that were never started and whose ``start_by`` has passed, oldest first."""
+        """Scheduled and queued jobs that were never started and whose ``start_by`` is now or earlier: the oldest
+        first, then by id."""
         ...
 
     async def purge(self, limit: int) -> int:
-        """Removes up to ``limit`` finished jobs whose ``kept_until`` has passed, with all that belongs to them."""
+        """Removes up to ``limit`` finished jobs whose ``kept_until`` is now or earlier (the oldest first), with all
+        that belongs to them: record, log and indexes. Tells how many."""
         ...
 
     async def changes(self, after: str | None, timeout: float) -> Changes:
-        """The change log after the cursor; waits up to ``timeout`` seconds for a first entry. ``None``: from now
-        on, answered at once with the present cursor and no entries."""
+        """The change log after the cursor: one entry for each version that submit, claim and apply made (a report and
+        a purge make none), in the order of the calls. Perhaps not all at once; the cursor of the answer says where to
+        go on. Waits up to ``timeout`` seconds for a first entry. ``None``: from now on, answered at once with the
+        present cursor and no entries."""
         ...
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
