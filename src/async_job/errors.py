@@ -66,6 +66,14 @@ class InvalidInput(UsageError):
         self.path = path
 
 
+class InvalidOptions(UsageError):
+    """An option of a submit has a value that cannot be. ``option`` is its name."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class UnknownType(UsageError):
     """No function is registered under this name."""
 

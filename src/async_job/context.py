@@ -1,0 +1,64 @@
+"""What a running job can say and ask: progress, log lines, and whether it is to stop."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from async_job.core.job import Progress
+
+
+class Run(Protocol):
+    """The worker's end of a context: where its words go."""
+
+    cancelled: bool
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def log(self, message: str) -> None: ...
+
+
+class Context:
+    """Given to a function that has a parameter annotated ``Context``.
+
+    Its calls are plain and never wait, in all three runners: what is said goes out with the worker's next beat.
+    """
+
+    __slots__ = ("_run", "attempt", "job_id")
+
+    def __init__(self, job_id: str, attempt: int, run: Run) -> None:
+        self.job_id = job_id
+        self.attempt = attempt
+        self._run = run
+
+    def progress(self, current: float, total: float | None = None, message: str | None = None) -> None:
+        """Says how far the job is: ``current`` of ``total`` (``None``: not known), with a word to the reader.
+
+        The last one said counts; it is stored at most four times a second.
+        """
+        self._run.progress(Progress(current, total, message))
+
+    def log(self, message: str, *values: object) -> None:
+        """Adds a line to the job's own log; ``values`` fill in ``%s`` and the like, as in ``logging``."""
+        self._run.log(message % values if values else message)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job is to stop: somebody asked for a cancel, or it runs elsewhere by now. An ``async def`` is
+        cancelled by itself; a function in a thread has to look here and return."""
+        return self._run.cancelled
+
+
+class DetachedRun:
+    """For a function that is called directly, outside of any job: log lines go to ``logging``."""
+
+    cancelled = False
+
+    def __init__(self, type: str) -> None:
+        self._logger = logging.getLogger(f"async_job.job.{type}")
+
+    def progress(self, progress: Progress) -> None:
+        self._logger.debug("progress %s", progress)
+
+    def log(self, message: str) -> None:
+        self._logger.info("%s", message)

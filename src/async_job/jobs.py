@@ -1,0 +1,366 @@
+"""What a user holds: registers functions, submits jobs and asks about them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
+
+import msgspec
+
+from async_job.blocking import Blocking
+from async_job.clock import Clock
+from async_job.context import Context
+from async_job.core.job import Job, State
+from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryRequested, decide
+from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job
+from async_job.demo import make_demo
+from async_job.errors import (
+    JobCancelled,
+    JobExpired,
+    JobFailed,
+    JobNotFound,
+    NoResult,
+    RegistrationError,
+    StoreUnavailable,
+    UniqueKeyHeld,
+    UnknownType,
+    WaitTimeout,
+)
+from async_job.function import JobFunction, Runner, make_defaults
+from async_job.handle import Handle
+from async_job.ids import new_id
+from async_job.settings import Loaded, Settings, load
+from async_job.store.open import make_store
+from async_job.store.protocol import Store
+from async_job.watch import Watcher
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+TRIES = 5
+"""How often a change is decided anew when the job moved between the reading and the writing."""
+
+
+class Decorator(Protocol):
+    """What ``@jobs.job(…)`` is: it takes a function and gives the registered one, of the same type."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Awaitable[R]]
+    ) -> JobFunction[P, R, Awaitable[R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> JobFunction[P, R, Awaitable[R]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R]) -> JobFunction[P, R, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> JobFunction[P, R, R]: ...
+
+
+class Connection:
+    """A store as one event loop has opened it, with its reader of the change log."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store) -> None:
+        self.loop = loop
+        self.store = store
+        self.watcher = Watcher(store)
+
+    async def close(self) -> None:
+        await self.watcher.close()
+        await self.store.close()
+
+
+class Jobs:
+    """Registered functions and the store that their jobs are kept in.
+
+    >>> jobs = Jobs()
+    >>> @jobs.job
+    ... async def add(a: int, b: int) -> int:
+    ...     return a + b
+
+    Settings may be given as arguments, and are the weakest source: ``Jobs(store="redis://…")`` is overruled by
+    ``ASYNC_JOB_STORE``. A store is opened when it is first needed, once an event loop; ``async with jobs:`` or
+    ``await jobs.close()`` closes what the running loop has opened.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, **settings: object) -> None:
+        self._arguments = settings
+        self._clock = clock
+        self._loaded: Loaded | None = None
+        self._functions: dict[str, JobFunction[..., Any, Any]] = {}
+        self._default: str | None = None
+        self._shared: Store | None = None
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Connection]] = {}
+        self._pid = os.getpid()
+        self.blocking = Blocking()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, read when first asked for."""
+        return self.loaded.settings
+
+    @property
+    def loaded(self) -> Loaded:
+        """The settings in force, and where each comes from."""
+        if self._loaded is None:
+            self._loaded = load(arguments=self._arguments)
+        return self._loaded
+
+    def configure(self, flags: Mapping[str, object] | None = None, settings: Settings | None = None) -> None:
+        """Sets what stands above all other sources: a program's flags, or settings that were read elsewhere.
+
+        Raises:
+            SettingsError: one of them is wrong.
+        """
+        if settings is not None:
+            self._loaded = Loaded(settings=settings, origins={})
+        else:
+            self._loaded = load(arguments=self._arguments, flags=flags or {})
+
+    @property
+    def retention(self) -> Retention:
+        """How long finished jobs are kept, as the policy takes it."""
+        kept = self.settings
+        return Retention(
+            succeeded=round(kept.keep_succeeded * 1000),
+            cancelled=round(kept.keep_cancelled * 1000),
+            expired=round(kept.keep_expired * 1000),
+            failed=round(kept.keep_failed * 1000),
+        )
+
+    @property
+    def functions(self) -> Mapping[str, JobFunction[..., Any, Any]]:
+        """The registered functions by type. Until one is registered with ``default=True``, ``demo`` is among them."""
+        if self._default is None and "demo" not in self._functions:
+            self._add(make_demo(self.settings.demo_seconds), "demo")
+        return MappingProxyType(self._functions)
+
+    @property
+    def default(self) -> JobFunction[..., Any, Any]:
+        """What ``POST /start-job`` starts."""
+        return self.functions[self._default or "demo"]
+
+    @overload
+    def job(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> JobFunction[P, R, Awaitable[R]]: ...
+    @overload
+    def job(self, function: Callable[P, Awaitable[R]], /) -> JobFunction[P, R, Awaitable[R]]: ...
+    @overload
+    def job(self, function: Callable[Concatenate[Context, P], R], /) -> JobFunction[P, R, R]: ...
+    @overload
+    def job(self, function: Callable[P, R], /) -> JobFunction[P, R, R]: ...
+    @overload
+    def job(
+        self,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        max_attempts: int = 3,
+        max_crashes: int = 5,
+        timeout: float | None = None,
+        runner: Runner | None = None,
+        default: bool = False,
+    ) -> Decorator: ...
+    def job(
+        self,
+        function: Any = None,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        max_attempts: int = 3,
+        max_crashes: int = 5,
+        timeout: float | None = None,
+        runner: Runner | None = None,
+        default: bool = False,
+    ) -> Any:
+        """Registers a function: ``@jobs.job`` or ``@jobs.job(…)``.
+
+        Args:
+            name: the type's name; the function's own by default.
+            queue: where its jobs wait.
+            max_attempts: how often a job may end by its own error or timeout.
+            max_crashes: how often the process that runs it may die.
+            timeout: seconds for each attempt; ``None``: no limit.
+            runner: ``async`` for ``async def``, ``thread`` for ``def``, or ``process`` for CPU work.
+            default: what ``POST /start-job`` starts, instead of the built-in demo.
+
+        Raises:
+            RegistrationError: it cannot be registered as it is written, or the name is taken.
+        """
+
+        def register(function: Callable[..., Any]) -> JobFunction[..., Any, Any]:
+            made = self._add(function, name, queue, max_attempts, max_crashes, timeout, runner)
+            if default:
+                self._make_default(made)
+            return made
+
+        return register if function is None else register(function)
+
+    def _add(
+        self,
+        function: Callable[..., Any],
+        name: str | None,
+        queue: str = "default",
+        max_attempts: int = 3,
+        max_crashes: int = 5,
+        timeout: float | None = None,
+        runner: Runner | None = None,
+    ) -> JobFunction[..., Any, Any]:
+        defaults = make_defaults(function, name, queue, max_attempts, max_crashes, timeout)
+        made: JobFunction[..., Any, Any] = JobFunction(self, function, defaults, runner)
+        if made.type in self._functions:
+            raise RegistrationError(f"job {made.type!r} is registered already; give one of them another name=")
+        self._functions[made.type] = made
+        return made
+
+    def _make_default(self, made: JobFunction[..., Any, Any]) -> None:
+        if self._default is not None:
+            raise RegistrationError(f"job {made.type!r}: {self._default!r} is the default already")
+        self._default = made.type
+
+    def function(self, type: str) -> JobFunction[..., Any, Any]:
+        """The function registered under ``type``. Raises ``UnknownType``."""
+        found = self.functions.get(type)
+        if found is None:
+            raise UnknownType(type, tuple(sorted(self.functions)))
+        return found
+
+    async def submit(
+        self, function: JobFunction[..., Any, Any] | str, input: bytes, options: Options = NO_OPTIONS
+    ) -> Handle[Any]:
+        """Stores a job for ``function`` with ``input``, JSON text that was checked already for a function, and is
+        checked here for a type's name. See ``JobFunction.submit`` for what it raises."""
+        if isinstance(function, str):
+            function = self.function(function)
+            function.input.decode(input)
+        store = await self.store()
+        job = new_job(new_id(options.unique_key), function.defaults, input, options, store.now())
+        [answer] = await store.submit([job])
+        if not answer.created and options.on_conflict is OnConflict.REJECT:
+            holder = await self.get(answer.id)
+            message = f"job {answer.id} is live and has the unique key {options.unique_key!r} of {function.type!r}"
+            raise UniqueKeyHeld(message, holder, answer.id)
+        return Handle(self, answer.id, answer.created)
+
+    async def get(self, id: str) -> Job:
+        """The job as it is now. Raises ``JobNotFound``."""
+        store = await self.store()
+        [job] = await store.get([id])
+        if job is None:
+            raise JobNotFound(id)
+        return job
+
+    async def wait(self, id: str, timeout: float | None = None) -> Job:
+        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
+        job = await self.watch(id, lambda job: job.done, timeout)
+        if not job.done:
+            raise WaitTimeout(f"job {id} has not finished within {timeout:g} s: it is {job.state}", job)
+        return job
+
+    async def watch(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job:
+        """The job as soon as ``wanted(job)`` holds, or as it is after ``timeout`` seconds. Raises ``JobNotFound``."""
+        connection = await self._connection()
+        job = await connection.watcher.wait(id, wanted, timeout)
+        if job is None:
+            raise JobNotFound(id)
+        return job
+
+    async def result(self, id: str, timeout: float | None = None) -> Any:
+        """The job's result when it has ended; see ``Handle.result`` for what it raises."""
+        job = await self.wait(id, timeout)
+        if job.state is State.SUCCEEDED:
+            found = self.functions.get(job.type)
+            if job.result is None:
+                raise NoResult(f"the result of job {id} is no longer kept", job)
+            return found.result.decode(job.result) if found else msgspec.json.decode(job.result)
+        says = f"job {id} ({job.type}) {job.state}"
+        if job.error is not None:
+            says += f": {job.error.message}"
+        raised = {State.FAILED: JobFailed, State.CANCELLED: JobCancelled, State.EXPIRED: JobExpired}[job.state]
+        raise raised(says, job)
+
+    async def cancel(self, id: str) -> Job:
+        """Asks for a cancel; see ``Handle.cancel``. Raises ``AlreadyFinished`` and ``JobNotFound``."""
+        return await self._decide(id, CancelRequested())
+
+    async def retry(self, id: str) -> Job:
+        """Runs a failed, cancelled or expired job again, under the same id.
+
+        Raises:
+            NotRetryable: it is live or has succeeded.
+            UniqueKeyHeld: another live job has its unique key by now.
+            JobNotFound: no such job.
+        """
+        return await self._decide(id, RetryRequested())
+
+    async def _decide(self, id: str, event: Event) -> Job:
+        store = await self.store()
+        job = await self.get(id)
+        for _ in range(TRIES):
+            change = decide(job, event, store.now(), self.retention)
+            if change is None:
+                return job
+            [answer] = await store.apply([change])
+            if isinstance(answer, Job):
+                return answer
+            if answer.job is None:
+                raise JobNotFound(id)
+            if answer.holder is not None:
+                raise UniqueKeyHeld(f"job {answer.holder} is live and has the unique key", answer.job, answer.holder)
+            job = answer.job
+        raise StoreUnavailable(f"job {id} changed {TRIES} times while this was tried; try again")
+
+    async def store(self) -> Store:
+        """The store, opened for the running event loop."""
+        return (await self._connection()).store
+
+    async def _connection(self) -> Connection:
+        """The running loop's own; whoever comes first opens it, and a failed opening is tried again."""
+        if self._pid != os.getpid():
+            self._forked()
+        loop = asyncio.get_running_loop()
+        opening = self._opening.get(loop)
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
+            for other in [other for other in self._opening if other.is_closed()]:
+                del self._opening[other]
+            opening = self._opening[loop] = loop.create_task(self._open(loop))
+        return opening.result() if opening.done() else await asyncio.shield(opening)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        store = self._make_store()
+        await store.open()
+        return Connection(loop, store)
+
+    def _make_store(self) -> Store:
+        """A store of the running loop's own; only ``memory://`` is one for all loops of the process."""
+        settings = self.settings
+        if self._shared is not None:
+            return self._shared
+        store = make_store(
+            settings.store,
+            clock=self._clock,
+            namespace=settings.namespace,
+            allow_eviction=settings.allow_eviction,
+        )
+        if settings.store.startswith("memory:"):
+            self._shared = store
+        return store
+
+    def _forked(self) -> None:
+        """What the parent opened is the parent's; the child opens its own."""
+        self._pid = os.getpid()
+        self._opening = {}
+
+    async def close(self) -> None:
+        """Closes what the running event loop has opened."""
+        opening = self._opening.pop(asyncio.get_running_loop(), None)
+        if opening is not None and self._pid == os.getpid():
+            await (await opening).close()
+
+    async def __aenter__(self) -> Self:
+        await self.store()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()

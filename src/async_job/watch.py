@@ -1,0 +1,107 @@
+"""Waits for jobs to change: one reader of the change log for everybody who waits on this loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from async_job.core.job import Job
+from async_job.errors import StoreError
+from async_job.store.protocol import Store
+
+REREAD: Final = 1.0
+"""Seconds after which a waiter's job is read again in any case: a lost entry costs time, never a hang."""
+
+log = structlog.get_logger()
+
+
+class Waiter:
+    """Somebody who waits until a job is as wanted."""
+
+    __slots__ = ("future", "id", "wanted")
+
+    def __init__(self, id: str, wanted: Callable[[Job], bool], future: asyncio.Future[Job | None]) -> None:
+        self.id = id
+        self.wanted = wanted
+        self.future = future
+
+
+class Watcher:
+    """Reads the change log while anybody waits, and stops when nobody does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, list[Waiter]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job | None:
+        """The job as soon as it is as wanted, or as it is when ``timeout`` seconds have passed. ``None``: not there."""
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(id, wanted, loop.create_future())
+        self._waiting.setdefault(id, []).append(waiter)
+        if self._task is None:
+            self._task = loop.create_task(self._watch())
+        else:
+            await self._look([id])
+        try:
+            done, _ = await asyncio.wait([waiter.future], timeout=timeout)
+            if done:
+                return waiter.future.result()
+        finally:
+            self._forget(waiter)
+        return (await self._store.get([id]))[0]
+
+    def _forget(self, waiter: Waiter) -> None:
+        waiters = self._waiting.get(waiter.id, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiting.pop(waiter.id, None)
+
+    async def _watch(self) -> None:
+        """The loop. Everybody's job is read at the start, and again whenever a second has gone by."""
+        cursor: str | None = None
+        reread_at = 0.0
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                try:
+                    changes = await self._store.changes(cursor, REREAD)
+                    everything = changes.reset or loop.time() >= reread_at
+                    ids = list(self._waiting) if everything else list({entry.id for entry in changes.entries})
+                    await self._look(ids)
+                    cursor = changes.cursor
+                    reread_at = loop.time() + REREAD if everything else reread_at
+                except StoreError as error:
+                    log.warning("cannot read the change log, trying again", error=str(error))
+                    await asyncio.sleep(REREAD)
+        except Exception as error:
+            self._fail(error)
+            raise
+        finally:
+            self._task = None
+
+    async def _look(self, ids: list[str]) -> None:
+        """Reads these jobs and wakes those whose wish has come true."""
+        watched = [id for id in ids if id in self._waiting]
+        if not watched:
+            return
+        for id, job in zip(watched, await self._store.get(watched), strict=True):
+            for waiter in self._waiting.get(id, []):
+                if not waiter.future.done() and (job is None or waiter.wanted(job)):
+                    waiter.future.set_result(job)
+
+    def _fail(self, error: Exception) -> None:
+        """Nobody may wait for a reader that is gone."""
+        for waiters in self._waiting.values():
+            for waiter in waiters:
+                if not waiter.future.done():
+                    waiter.future.set_exception(error)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -1,0 +1,1 @@
+"""Runs: claims jobs, runs their functions, and asks core what each outcome means."""

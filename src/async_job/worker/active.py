@@ -1,0 +1,72 @@
+"""A run that is going on in this worker process: what it has said and not yet reported, and how to stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from async_job.core.job import Job, LogLine, Progress
+from async_job.store.codec import LOG_LINES_KEPT
+from async_job.store.protocol import Beat
+
+LONGEST_LINE: Final = 10_000
+
+
+class ActiveRun:
+    """One claimed job from its claim to its end; the worker's end of the job's ``Context``.
+
+    ``progress`` and ``log`` may be called from any thread: each is one assignment or one append.
+    ``cancelled`` turns true when the run is to stop: ``cancel_asked`` if somebody asked for it, ``lost`` if the job
+    is no longer this worker's, ``timed_out`` if its time is up, none of them when the worker shuts down.
+    """
+
+    __slots__ = ("_lines", "_now", "_progress", "cancel_asked", "cancelled", "job", "lost", "on_stop", "timed_out")
+
+    def __init__(self, job: Job, now: Callable[[], int]) -> None:
+        self.job = job
+        self.cancelled = False
+        self.cancel_asked = False
+        self.lost = False
+        self.timed_out = False
+        self.on_stop: Callable[[], None] | None = None
+        """Set by the runner: makes the function stop, as far as that can be done. Called on the worker's loop."""
+        self._now = now
+        self._progress: Progress | None = None
+        self._lines: list[LogLine] = []
+
+    @property
+    def token(self) -> str:
+        return self.job.token or ""
+
+    def progress(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def log(self, message: str) -> None:
+        if len(self._lines) < LOG_LINES_KEPT:
+            self._lines.append(LogLine(self._now(), message[:LONGEST_LINE]))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is progress or a line that was not reported yet."""
+        return self._progress is not None or bool(self._lines)
+
+    def take(self) -> tuple[Progress | None, tuple[LogLine, ...]]:
+        """What was said since the last time; it is now the caller's to report."""
+        progress, self._progress = self._progress, None
+        lines, self._lines = self._lines, []
+        return progress, tuple(lines)
+
+    def beat(self) -> Beat:
+        return Beat(self.job.id, self.token, *self.take())
+
+    def give_back(self, beat: Beat) -> None:
+        """A beat that could not be sent: its words go with the next, unless newer progress was said since."""
+        self._progress = self._progress or beat.progress
+        self._lines = [*beat.log, *self._lines][-LOG_LINES_KEPT:]
+
+    def stop(self) -> None:
+        """Asks the function to stop. Again: nothing happens."""
+        if not self.cancelled:
+            self.cancelled = True
+            if self.on_stop is not None:
+                self.on_stop()
