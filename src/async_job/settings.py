@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta, Struct
 
+from async_job.core.submission import NAME
 from async_job.errors import SettingsError
 from async_job.store.open import check_url, masked_url
 
@@ -27,8 +28,8 @@ MIB: Final = 1024 * KIB
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 CENTURY: Final = 36_525 * DAY
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
-NAME_RULE: Final = "letters, digits, '.', '_' and '-', at most 64"
+NAME_PATTERN: Final = rf"^{NAME.pattern}\Z"
+NAME_RULE: Final = "1 to 64 letters, digits or any of _ . -"
 PREFIX: Final = "ASYNC_JOB_"
 RESERVED: Final = ("ASYNC_JOB_URL", "ASYNC_JOB_CHILD")
 """Variables that are no settings: the server for the commands, and what a supervisor tells its children
@@ -73,7 +74,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = "sqlite:///async-job.db"
     namespace: Annotated[
-        str, _text("Keeps applications that share a store apart.", allowed=NAME_RULE, pattern=NAME)
+        str,
+        _text(
+            "Keeps applications that share a store apart.",
+            allowed=f"{NAME_RULE}, and not .sys at the end",
+            pattern=rf"^(?!.*\.sys\Z){NAME.pattern}\Z",
+        ),
     ] = "async-job"
     host: Annotated[str, _text("The address the server listens on.", allowed="a host name or an IP address")] = (
         "127.0.0.1"
@@ -97,11 +103,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(default_factory=cores)
     queues: Annotated[
-        tuple[Annotated[str, Meta(pattern=NAME)], ...],
+        tuple[Annotated[str, Meta(pattern=NAME_PATTERN)], ...],
         Meta(
             min_length=1,
             description="The queues that the workers serve.",
-            extra={"allowed": f"names separated by commas, each of {NAME_RULE}"},
+            extra={"allowed": f"names separated by commas, each {NAME_RULE}"},
         ),
     ] = ("default",)
     strict: Annotated[bool, Meta(description="Serve the queues strictly in the order given, instead of in turn.")] = (

@@ -155,6 +155,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"toml": "queues = []"}, ["queues is '' (async-job.toml)", "names separated by commas"]),
     ({"toml": "queues = 3"}, ["queues is '3' (async-job.toml)", "names separated by commas"]),
     ({"arguments": {"namespace": "a:b"}}, ["namespace is 'a:b' (argument)", "letters, digits"]),
+    ({"arguments": {"namespace": "a.sys"}}, ["namespace is 'a.sys' (argument)", "not .sys at the end"]),
     ({"arguments": {"namespace": "a\n"}}, ["namespace is 'a\\n' (argument)"]),
     ({"arguments": {"store": 5}}, ["store is '5' (argument)", "sqlite:///file.db"]),
     # Values that do not go together.

@@ -13,12 +13,37 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from async_job.clock import Clock
 from async_job.errors import SettingsError
+from async_job.store.protocol import Store
 
 FORMS: Final = (
     "memory://, sqlite:///file.db, redis://host:6379, rediss://host:6379 or a StackExchange.Redis connection string "
     "such as host:6379,password=…"
 )
+
+
+def make_store(
+    url: str, *, clock: Clock | None = None, namespace: str = "async-job", allow_eviction: bool = False
+) -> Store:
+    """The store that the URL names, not yet open. Only its own driver is imported.
+
+    Raises:
+        SettingsError: no store has such a URL.
+    """
+    check_url(url)
+    scheme = url.partition("://")[0]
+    if scheme == "memory":
+        from async_job.store.memory import MemoryStore
+
+        return MemoryStore(clock)
+    if scheme == "sqlite":
+        from async_job.store.sqlite.store import SqliteStore
+
+        return SqliteStore(sqlite_path(url), clock=clock, namespace=namespace)
+    from async_job.store.redis.store import RedisStore
+
+    return RedisStore(url, clock=clock, namespace=namespace, allow_eviction=allow_eviction)
 
 
 def check_url(url: str, name: str = "store") -> None:
@@ -78,8 +103,8 @@ def is_connection_string(url: str) -> bool:
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a ``sqlite:`` URL."""
-    return Path(url.removeprefix("sqlite:///"))
+    """The file of a ``sqlite:`` URL, whichever folder becomes the current one later."""
+    return Path(url.removeprefix("sqlite:///")).absolute()
 
 
 def masked_url(url: str) -> str:

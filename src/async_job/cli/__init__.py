@@ -1,0 +1,1 @@
+"""The command line: starts servers and workers, and asks about jobs."""

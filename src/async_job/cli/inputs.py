@@ -1,0 +1,112 @@
+"""``key=value`` on the command line, read by the job's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from async_job.errors import InvalidInput
+
+UNREADABLE = object()
+
+
+def read_input(pairs: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
+    """The input that the pairs describe: ``key=value`` by what the schema says of ``key``, ``key:=json`` as JSON.
+
+    Raises:
+        InvalidInput: a pair cannot be read. Whether all of it fits is for whoever takes the job to say.
+    """
+    schema = _resolved(schema, schema)
+    properties: dict[str, Any] = schema.get("properties", {})
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        as_json = key.endswith(":")
+        key = key.removesuffix(":")
+        if not equals or not key:
+            raise InvalidInput(f"{pair!r} is no input; write key=value, or key:=json")
+        if key in values:
+            raise InvalidInput(f"{key} is given twice")
+        if key not in properties and schema.get("additionalProperties") is False:
+            raise InvalidInput(f"the job takes no {key}; it takes {', '.join(properties) or 'nothing'}")
+        values[key] = _from_json(key, text) if as_json else _from_text(key, text, properties.get(key, {}), schema)
+    return values
+
+
+def _from_json(key: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInput(
+            f"{key}:={text} is no JSON ({error}); quote it for the shell, as in {key}:='[1, 2]'"
+        ) from error
+
+
+def _from_text(key: str, text: str, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """The first reading that one of the schema's types allows, the narrower types first."""
+    types = list(_types(schema, root))
+    for type, read in READINGS:
+        if (type in types or not types) and (value := read(text)) is not UNREADABLE:
+            return value
+    raise InvalidInput(f"{key} is {text!r}, and has to be {' or '.join(_NAMES.get(type, type) for type in types)}")
+
+
+def _types(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[str]:
+    """The JSON types that a schema allows; none: any."""
+    schema = _resolved(schema, root)
+    for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+        yield from _types(part, root)
+    named = schema.get("type", [])
+    yield from [named] if isinstance(named, str) else named
+    for value in (*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())):
+        yield _TYPE_OF.get(type(value), "number")
+
+
+def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """What a reference stands for. The definitions stay at hand, for the references in it."""
+    reference = schema.get("$ref", "")
+    if not reference.startswith("#/$defs/"):
+        return schema
+    name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+    definitions: dict[str, Any] = root.get("$defs", {})
+    return {**_resolved(definitions.get(name, {}), root), "$defs": definitions}
+
+
+def _null(text: str) -> Any:
+    return None if text in ("", "null") else UNREADABLE
+
+
+def _json_of(*types: type) -> Any:
+    def read(text: str) -> Any:
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            return UNREADABLE
+        return value if type(value) in types else UNREADABLE
+
+    return read
+
+
+READINGS = (
+    ("boolean", _json_of(bool)),
+    ("integer", _json_of(int)),
+    ("number", _json_of(int, float)),
+    ("array", _json_of(list)),
+    ("object", _json_of(dict)),
+    ("string", str),
+    ("null", _null),
+)
+"""How each JSON type is read from text, the narrower before the wider. Where text is allowed, ``null`` is text."""
+
+_TYPE_OF: dict[type, str] = {str: "string", bool: "boolean", int: "integer", type(None): "null"}
+
+_NAMES = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a JSON array",
+    "object": "a JSON object",
+    "null": "null",
+}

@@ -1,0 +1,63 @@
+"""From ``app:jobs``, as it stands on a command line, to the ``Jobs`` object; also in child processes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from operator import attrgetter
+from pathlib import Path
+
+from async_job.errors import UsageError
+from async_job.jobs import Jobs
+
+
+def load_jobs(target: str | None) -> Jobs:
+    """The ``Jobs`` that ``module:attribute`` names, imported with the current folder first on the path.
+
+    Without a target: a ``Jobs()`` of its own, which has the built-in demo only.
+
+    Raises:
+        UsageError: there is no such thing, or importing it failed; one line says why.
+    """
+    if target is None:
+        return Jobs()
+    module_name, colon, attribute = target.partition(":")
+    if not (colon and module_name and attribute) or "/" in module_name or module_name.endswith(".py"):
+        raise UsageError(f"{target!r} names no Jobs object; write module:attribute, as in app:jobs for app.py")
+    module = _import(module_name, target)
+    try:
+        jobs = attrgetter(attribute)(module)
+    except AttributeError as error:
+        here = ", ".join(name for name, value in vars(module).items() if isinstance(value, Jobs))
+        hint = f"it has {here}" if here else "it has no Jobs object at all"
+        raise UsageError(f"{target}: module {module_name} has no {attribute!r}; {hint}") from error
+    if not isinstance(jobs, Jobs):
+        raise UsageError(f"{target} is a {type(jobs).__name__}, and has to be a Jobs object, as in jobs = Jobs()")
+    return jobs
+
+
+def _import(name: str, target: str) -> object:
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise UsageError(f"{target}: there is no module {error.name} in {folder} or among the installed") from error
+        said = " ".join(str(error).split())
+        raise UsageError(f"{target}: {_place(error)}{type(error).__name__}: {said}") from error
+
+
+def _place(error: BaseException) -> str:
+    """Where the import failed: the last line of Python code that was run, or that could not be read."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: "
+    machinery = (__file__, importlib.__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in machinery and not frame.filename.startswith("<frozen")
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
