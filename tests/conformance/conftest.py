@@ -1,14 +1,12 @@
 """A fresh, open store for each test, of each kind in turn, on a clock that stands still."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from async_job.clock import ManualClock
 from async_job.store.protocol import Store
-from support.stores import Backend
-
-OpenStore = Callable[[], Awaitable[Store]]
+from support.stores import Backend, OpenStore
 
 
 @pytest.fixture

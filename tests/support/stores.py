@@ -1,12 +1,15 @@
 """Every kind of store by its URL, on a clock of the test's choice: any number of objects on one backend."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import cast
 
 from async_job.clock import Clock
 from async_job.store.memory import MemoryStore
 from async_job.store.protocol import Store
+
+OpenStore = Callable[[], Awaitable[Store]]
 
 
 class Backend:
