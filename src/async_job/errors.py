@@ -58,11 +58,12 @@ class RegistrationError(UsageError):
 class InvalidInput(UsageError):
     """An input does not fit the function's signature.
 
-    ``path`` is where in the input the fault lies, as in ``$.size[0]``; empty when it is the whole.
+    ``reason`` says what is wrong, ``path`` where in the input, as in ``$.size[0]``; empty when it is the whole.
     """
 
-    def __init__(self, message: str, path: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{reason} - at {path}" if path else reason)
+        self.reason = reason
         self.path = path
 
 
@@ -174,6 +175,10 @@ class StoreRefused(StoreError):
 
 class StoreBroken(StoreError):
     """The store answered something that it should never answer."""
+
+
+class InvalidResult(AsyncJobError):
+    """What a function returned cannot be stored: it is not what its annotation says, no JSON, or too large."""
 
 
 class WorkerError(AsyncJobError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -20,7 +21,19 @@ class ActiveRun:
     is no longer this worker's, ``timed_out`` if its time is up, none of them when the worker shuts down.
     """
 
-    __slots__ = ("_lines", "_now", "_progress", "cancel_asked", "cancelled", "job", "lost", "on_stop", "timed_out")
+    __slots__ = (
+        "_lines",
+        "_now",
+        "_progress",
+        "cancel_asked",
+        "cancelled",
+        "hard_deadline",
+        "job",
+        "lost",
+        "on_stop",
+        "task",
+        "timed_out",
+    )
 
     def __init__(self, job: Job, now: Callable[[], int]) -> None:
         self.job = job
@@ -30,6 +43,9 @@ class ActiveRun:
         self.timed_out = False
         self.on_stop: Callable[[], None] | None = None
         """Set by the runner: makes the function stop, as far as that can be done. Called on the worker's loop."""
+        self.hard_deadline: float | None = None
+        """When the whole process is killed unless the run has ended, on the loop's own clock."""
+        self.task: asyncio.Task[None] | None = None
         self._now = now
         self._progress: Progress | None = None
         self._lines: list[LogLine] = []

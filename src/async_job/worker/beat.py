@@ -1,0 +1,59 @@
+"""The beat: tells the store what runs say, and hears which of them are to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+import structlog
+
+from async_job.errors import StoreError
+from async_job.store.protocol import Answer, Beat, Store
+from async_job.worker.active import ActiveRun
+
+TICK: Final = 0.25
+"""Seconds between looks for news: progress is stored at most four times a second."""
+TICKS_PER_BEAT: Final = 4
+"""Each run is heard of once a second, with news or without."""
+
+log = structlog.get_logger()
+
+
+class Heart:
+    """Beats for the runs in ``active``, a collection that others fill and empty."""
+
+    def __init__(self, store: Store, active: Collection[ActiveRun]) -> None:
+        self._store = store
+        self._active = active
+
+    async def run(self) -> None:
+        """The loop; ends only by cancellation."""
+        tick = 0
+        while True:
+            await asyncio.sleep(TICK)
+            tick += 1
+            runs = [run for run in self._active if tick % TICKS_PER_BEAT == 0 or run.has_news]
+            if runs:
+                await self._beat(runs)
+
+    async def _beat(self, runs: list[ActiveRun]) -> None:
+        beats = [run.beat() for run in runs]
+        try:
+            answers = await self._store.report(beats)
+        except StoreError as error:
+            log.warning("a beat did not reach the store, its news go with the next", error=str(error))
+            self._keep(runs, beats)
+            return
+        for run, answer in zip(runs, answers, strict=True):
+            if answer is Answer.CANCEL:
+                run.cancel_asked = True
+                run.stop()
+            elif answer is Answer.LOST and run in self._active:
+                log.warning("a job is no longer this worker's, stopping it", job=run.job.id)
+                run.lost = True
+                run.stop()
+
+    def _keep(self, runs: list[ActiveRun], beats: list[Beat]) -> None:
+        for run, beat in zip(runs, beats, strict=True):
+            run.give_back(beat)

@@ -1,0 +1,231 @@
+"""The claimer: one loop that tells the store what has ended and takes what is next, in one round trip.
+
+At most one such trip is in flight. Under load, what ends during a trip goes with the next, so groups grow by
+themselves; an idle worker waits for the store's hint, or until the next scheduled job is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from async_job.core.job import Change, Job
+from async_job.core.lifecycle import Outcome, Retention, decide
+from async_job.errors import LeaseOver, Lost, StoreError
+from async_job.store.protocol import Claimed, ClaimId, Stale, Store
+from async_job.worker.active import ActiveRun
+from async_job.worker.executor import Executor
+
+LONGEST_WAIT: Final = 5.0
+"""Seconds an idle worker waits for a hint before it looks by itself."""
+KILL_AFTER: Final = 5.0
+"""Seconds after its timeout that a run has to end by itself, before its process is killed."""
+PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds to wait after each failure of the store in a row; the last one from then on."""
+
+log = structlog.get_logger()
+
+
+class Claimer:
+    """Keeps up to ``concurrency`` runs going. ``active`` holds them while they run, and while their outcome has not
+    reached the store. ``on_deadline`` is called when a run with a timeout starts or ends."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        worker: str,
+        queues: Sequence[str],
+        strict: bool,
+        concurrency: int,
+        retention: Retention,
+        on_deadline: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._worker = worker
+        self._queues = tuple(queues)
+        self._strict = strict
+        self._concurrency = concurrency
+        self._retention = retention
+        self._on_deadline = on_deadline
+        self.active: set[ActiveRun] = set()
+        self._ended: list[tuple[ActiveRun, Outcome]] = []
+        self._running = 0
+        self._claims = 0
+        self._failures = 0
+        self._claiming = True
+        self._starved = False
+        self._next_due: int | None = None
+        self._bell = asyncio.Event()
+        self._hint: asyncio.Task[None] | None = None
+
+    def stop_claiming(self) -> None:
+        """From now on nothing new is taken; the loop ends when the last outcome has been told."""
+        self._claiming = False
+        self._bell.set()
+
+    async def run(self) -> None:
+        """The loop.
+
+        Raises:
+            NotEnrolled: the worker's id was retired; whatever ran was stopped.
+        """
+        try:
+            while self._claiming or self.active:
+                self._bell.clear()
+                ended, self._ended = self._ended, []
+                room = self._room(asked=bool(ended) or not self._starved)
+                if not ended and room <= 0:
+                    await self._rest()
+                    continue
+                await self._trip(ended, room)
+        finally:
+            if self._hint is not None:
+                self._hint.cancel()
+                await asyncio.wait([self._hint])
+
+    def _room(self, asked: bool) -> int:
+        """How many jobs to ask for. After a claim that came back short it asks again only when there is a reason to,
+        or when the trip is made anyway."""
+        return self._concurrency - self._running if self._claiming and asked else 0
+
+    async def _trip(self, ended: list[tuple[ActiveRun, Outcome]], room: int) -> None:
+        """One round trip. What failed is tried again with the next: outcomes are known by their tokens, and a claim
+        that was not answered is asked for again under the same number."""
+        changes = self._decide(ended)
+        calls: list[Any] = []
+        if changes:
+            calls.append(self._store.apply([change for _, _, change in changes]))
+        if room > 0:
+            calls.append(self._store.claim(ClaimId(self._worker, self._claims + 1), self._turn(), room))
+        answers = await asyncio.gather(*calls, return_exceptions=True) if len(calls) > 1 else [await _caught(calls)]
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        if changes:
+            self._applied(changes, answers[0])
+        if room > 0 and not isinstance(answers[-1], BaseException):
+            self._claims += 1
+            self._start(answers[-1], room)
+        await self._recover(failed)
+
+    def _decide(self, ended: list[tuple[ActiveRun, Outcome]]) -> list[tuple[ActiveRun, Outcome, Change]]:
+        changes = []
+        now = self._store.now()
+        for active, outcome in ended:
+            try:
+                change = decide(active.job, outcome, now, self._retention)
+            except Lost as error:
+                log.warning("an outcome came too late and was dropped", job=active.job.id, state=error.job.state)
+                self.active.discard(active)
+                continue
+            if change is None:
+                self.active.discard(active)
+            else:
+                changes.append((active, outcome, change))
+        return changes
+
+    def _applied(
+        self, changes: list[tuple[ActiveRun, Outcome, Change]], answers: list[Job | Stale] | BaseException
+    ) -> None:
+        if isinstance(answers, BaseException):
+            self._ended += [(active, outcome) for active, outcome, _ in changes]
+            return
+        for (active, outcome, _), answer in zip(changes, answers, strict=True):
+            if isinstance(answer, Stale) and answer.job is not None:
+                active.job = answer.job
+                self._ended.append((active, outcome))
+            else:
+                self.active.discard(active)
+
+    def _start(self, claimed: Claimed, room: int) -> None:
+        self._starved = len(claimed.jobs) < room
+        self._next_due = claimed.next_due
+        loop = asyncio.get_running_loop()
+        for job in claimed.jobs:
+            active = ActiveRun(job, self._store.now)
+            if job.timeout is not None:
+                active.hard_deadline = loop.time() + job.timeout / 1000 + KILL_AFTER
+            self.active.add(active)
+            self._running += 1
+            active.task = loop.create_task(self._run(active))
+        if any(job.timeout is not None for job in claimed.jobs):
+            self._on_deadline()
+
+    async def _run(self, active: ActiveRun) -> None:
+        outcome = await self._executor.run(active)
+        self._running -= 1
+        if outcome is None:
+            self.active.discard(active)
+        else:
+            self._ended.append((active, outcome))
+        self._bell.set()
+        if active.hard_deadline is not None:
+            active.hard_deadline = None
+            self._on_deadline()
+
+    async def _recover(self, failed: list[BaseException]) -> None:
+        """After a failure of the store: a pause. Any other error ends the loop."""
+        for error in failed:
+            if not isinstance(error, StoreError | LeaseOver):
+                self._abandon()
+                raise error
+        if not failed:
+            self._failures = 0
+            return
+        if not self._failures:
+            log.warning("the store does not answer, trying again", worker=self._worker, error=str(failed[0]))
+        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+        self._failures += 1
+        await asyncio.sleep(pause)
+
+    def _abandon(self) -> None:
+        """This worker no longer owns anything: whatever runs is stopped, and nothing is told."""
+        for active in self.active:
+            active.lost = True
+            active.stop()
+
+    def _turn(self) -> tuple[str, ...]:
+        """The queues in the order of this claim: each is first in turn, unless the order given is strict."""
+        if self._strict or len(self._queues) == 1:
+            return self._queues
+        first = self._claims % len(self._queues)
+        return self._queues[first:] + self._queues[:first]
+
+    async def _rest(self) -> None:
+        """Waits for an outcome, and when there is room also for the store's hint or the next due time."""
+        timer = None
+        if self._claiming and self._running < self._concurrency:
+            loop = asyncio.get_running_loop()
+            if self._hint is None:
+                self._hint = loop.create_task(self._wait_for_hint())
+            if self._next_due is not None:
+                due = max(0.0, (self._next_due - self._store.now()) / 1000)
+                timer = loop.call_later(min(due, LONGEST_WAIT), self._hungry)
+        await self._bell.wait()
+        if timer is not None:
+            timer.cancel()
+
+    async def _wait_for_hint(self) -> None:
+        try:
+            await self._store.wait(self._queues, LONGEST_WAIT)
+        except StoreError as error:
+            log.warning("cannot wait for jobs, looking instead", error=str(error))
+            await asyncio.sleep(PAUSES[-1])
+        finally:
+            self._hint = None
+        self._hungry()
+
+    def _hungry(self) -> None:
+        """There may be something to claim."""
+        self._starved = False
+        self._bell.set()
+
+
+async def _caught(calls: list[Any]) -> Any:
+    try:
+        return await calls[0]
+    except Exception as error:  # noqa: BLE001 - looked at by the caller, as those that gather returns
+        return error

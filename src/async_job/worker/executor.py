@@ -1,0 +1,102 @@
+"""Runs one claimed job from its claim to its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from async_job.core.job import ErrorInfo, ErrorKind
+from async_job.core.lifecycle import Crashed, Failed, NotKnown, Outcome, Released, Stopped, Succeeded
+from async_job.errors import InvalidInput, InvalidResult
+from async_job.function import JobFunction
+from async_job.worker.active import ActiveRun
+from async_job.worker.children import ChildDied, ChildRaised
+from async_job.worker.failure import describe, shorten
+from async_job.worker.runners import Runners
+
+LONGEST_REASON: Final = 2_000
+
+
+class Executor:
+    """Turns active runs into outcomes. It never raises: whatever the function does becomes an outcome."""
+
+    def __init__(
+        self, functions: Mapping[str, JobFunction[..., Any, Any]], runners: Runners, now: Callable[[], int]
+    ) -> None:
+        self._functions = functions
+        self._runners = runners
+        self._now = now
+
+    async def run(self, active: ActiveRun) -> Outcome | None:
+        """The run's outcome; ``None`` when the job is no longer this worker's and there is nobody to tell."""
+        job = active.job
+        function = self._functions.get(job.type)
+        if function is None:
+            return NotKnown(active.token)
+        timer = None
+        if job.timeout is not None:
+            timer = asyncio.get_running_loop().call_later(job.timeout / 1000, _time_out, active)
+        try:
+            result = await self._runners.run(function, active)
+        except asyncio.CancelledError as error:
+            outcome = self._stopped(active, error)
+        except ChildRaised as error:
+            outcome = Failed(active.token, error.error)
+        except ChildDied as error:
+            outcome = Crashed(active.token, error.cause, alone=True)
+        except InvalidInput as error:
+            outcome = self._invalid(active, ErrorKind.INVALID_INPUT, str(error))
+        except InvalidResult as error:
+            outcome = self._invalid(active, ErrorKind.INVALID_RESULT, str(error))
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a job must not end the worker
+            outcome = Failed(active.token, describe(error, self._now()))
+        else:
+            outcome = Succeeded(active.token, result)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return self._with_last_words(active, self._in_time(active, outcome))
+
+    def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
+        """Why the function was cancelled; nobody asked for it: the function did it itself, as by a bare raise."""
+        if active.cancel_asked:
+            return Stopped(active.token)
+        if active.cancelled:
+            return Released(active.token)
+        return Failed(active.token, describe(error, self._now()))
+
+    def _in_time(self, active: ActiveRun, outcome: Outcome) -> Outcome:
+        """A run whose time was up has timed out, however it ended; a cancel that was asked for goes before."""
+        if not active.timed_out or active.cancel_asked or isinstance(outcome, Crashed):
+            return outcome
+        seconds = (active.job.timeout or 0) / 1000
+        message = f"not finished within its timeout of {seconds:g} s"
+        error = ErrorInfo(kind=ErrorKind.TIMEOUT, message=message, retryable=True, at=self._now())
+        return Failed(active.token, error)
+
+    def _invalid(self, active: ActiveRun, kind: ErrorKind, message: str) -> Failed:
+        error = ErrorInfo(kind=kind, message=shorten(message, LONGEST_REASON), at=self._now())
+        return Failed(active.token, error)
+
+    def _with_last_words(self, active: ActiveRun, outcome: Outcome) -> Outcome | None:
+        """The progress and lines that no beat has taken go with the outcome."""
+        if active.lost:
+            return None
+        if not active.has_news or isinstance(outcome, NotKnown | Crashed):
+            return outcome
+        progress, lines = active.take()
+        match outcome:
+            case Succeeded():
+                return Succeeded(outcome.token, outcome.result, progress, lines)
+            case Failed():
+                return Failed(outcome.token, outcome.error, outcome.delay, outcome.isolate, progress, lines)
+            case Stopped():
+                return Stopped(outcome.token, progress, lines)
+            case Released():
+                return Released(outcome.token, outcome.reason, progress, lines)
+
+
+def _time_out(active: ActiveRun) -> None:
+    active.timed_out = True
+    active.stop()

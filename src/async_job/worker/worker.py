@@ -1,0 +1,103 @@
+"""A worker: the loops that claim and run jobs in one process, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from async_job.jobs import Jobs
+from async_job.store.protocol import Store
+from async_job.worker.active import ActiveRun
+from async_job.worker.beat import Heart
+from async_job.worker.children import Children
+from async_job.worker.claimer import Claimer
+from async_job.worker.executor import Executor
+from async_job.worker.runners import Runners
+
+LAST_WORDS: Final = 2.0
+"""Seconds for runs that were told to stop to do so, and for their outcomes to reach the store."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Runs jobs under a worker id that somebody else enrolls and keeps alive."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        store: Store,
+        id: str,
+        *,
+        children: Children | None,
+        on_deadline: Callable[[ActiveRun | None], None] = lambda first: None,
+    ) -> None:
+        settings = jobs.settings
+        self._grace = settings.grace
+        self._on_deadline = on_deadline
+        self._runners = Runners(settings.concurrency, settings.max_result, children)
+        self._claimer = Claimer(
+            store,
+            Executor(jobs.functions, self._runners, store.now),
+            id,
+            settings.queues,
+            settings.strict,
+            settings.concurrency,
+            jobs.retention,
+            self._tell_deadline,
+        )
+        self._heart = Heart(store, self._claimer.active)
+        self._draining: asyncio.TimerHandle | None = None
+        self._released = asyncio.Event()
+
+    @property
+    def busy(self) -> int:
+        """How many jobs it holds."""
+        return len(self._claimer.active)
+
+    async def run(self) -> None:
+        """Runs until it is drained. What cannot be stopped (a thread, a function that swallows its cancellation) may
+        still run then; ``busy`` says so.
+
+        Raises:
+            NotEnrolled: the worker's id was retired.
+        """
+        tasks = {asyncio.create_task(self._heart.run()), asyncio.create_task(self._claimer.run())}
+        last_words = asyncio.create_task(self._last_words())
+        try:
+            done, _ = await asyncio.wait({*tasks, last_words}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, last_words):
+                task.cancel()
+            await asyncio.wait({*tasks, last_words})
+            await self._runners.close()
+
+    def drain(self) -> None:
+        """Takes nothing new, and gives running jobs ``grace`` seconds. Called again: it ends at once."""
+        self._claimer.stop_claiming()
+        if self._draining is None:
+            log.info("draining", jobs=self.busy, grace=self._grace)
+            self._draining = asyncio.get_running_loop().call_later(self._grace, self._release)
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        """Stops what still runs; it goes back to the queue, uncharged."""
+        if self.busy:
+            log.info("giving jobs back", jobs=self.busy)
+        for active in list(self._claimer.active):
+            active.stop()
+        self._released.set()
+
+    async def _last_words(self) -> None:
+        await self._released.wait()
+        await asyncio.sleep(LAST_WORDS)
+
+    def _tell_deadline(self) -> None:
+        with_deadline = [run for run in self._claimer.active if run.hard_deadline is not None]
+        self._on_deadline(min(with_deadline, key=lambda run: run.hard_deadline or 0.0, default=None))
