@@ -1,0 +1,1 @@
+"""Remembers jobs in one SQLite file, shared by the processes of one machine."""

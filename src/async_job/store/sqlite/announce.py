@@ -1,0 +1,114 @@
+"""Tells those who wait that something happened: in this process by a bell, to other processes by a datagram.
+
+Both are hints. Whoever waits also looks for himself from time to time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+LONGEST_ADDRESS: Final = 107
+"""Bytes that a Unix socket's path may have."""
+
+
+class Bell:
+    """Wakes whoever waits, in the loop that the store belongs to."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def listen(self) -> asyncio.Future[None]:
+        """What the next ring fulfils. Ask for it before you look, so that no ring falls between."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        return future
+
+    async def wait(self, future: asyncio.Future[None], timeout: float) -> bool:
+        """Whether it rang before ``timeout`` seconds were over."""
+        try:
+            await asyncio.wait([future], timeout=timeout)
+            return future.done()
+        finally:
+            self.ignore(future)
+
+    def ignore(self, future: asyncio.Future[None]) -> None:
+        self._waiting.discard(future)
+        future.cancel()
+
+    def ring(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Announcer:
+    """One Unix socket a process in a folder beside the database, and a datagram to all the others there."""
+
+    def __init__(self, database: Path) -> None:
+        self._folder = folder_of(database)
+        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._ear: socket.socket | None = None
+        self._mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Calls ``hear`` with what others tell. Where no socket can be made, nothing is heard."""
+        ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._folder.mkdir(exist_ok=True)
+            ear.bind(str(self._folder / self._name))
+        except OSError:
+            ear.close()
+            return
+        self._ear = ear
+        asyncio.get_running_loop().add_reader(ear, self._receive, ear, hear)
+
+    @staticmethod
+    def _receive(ear: socket.socket, hear: Callable[[bytes], None]) -> None:
+        told = set()
+        with suppress(BlockingIOError):  # all is read
+            while True:
+                told.add(ear.recv(64))
+        for message in told:
+            hear(message)
+
+    def tell(self, message: bytes) -> None:
+        """Tells the other processes, and clears away after those that are gone."""
+        with suppress(OSError):  # nobody has ever listened, or they are not ours to tell
+            for name in os.listdir(self._folder):
+                if name != self._name:
+                    self._tell(self._folder / name, message)
+
+    def _tell(self, address: Path, message: bytes) -> None:
+        try:
+            self._mouth.sendto(message, str(address))
+        except (ConnectionRefusedError, FileNotFoundError):
+            with suppress(OSError):  # another process was quicker, or it is not ours to remove
+                address.unlink()
+        except OSError:
+            return  # its buffer is full of hints, or it is another user's: it looks for itself
+
+    def close(self) -> None:
+        if self._ear is not None:
+            asyncio.get_running_loop().remove_reader(self._ear)
+            self._ear.close()
+            self._ear = None
+            (self._folder / self._name).unlink(missing_ok=True)
+        self._mouth.close()
+
+
+def folder_of(database: Path) -> Path:
+    """Where the processes that share ``database`` listen: beside it, or, where that makes too long an address, in
+    the folder for temporary files, under a name that every process finds by itself."""
+    beside = Path(f"{database}-wake")
+    if len(os.fsencode(beside / "4194304-00000000")) <= LONGEST_ADDRESS:
+        return beside
+    return Path("/tmp") / f"async-job-{sha256(os.fsencode(database)).hexdigest()[:16]}"

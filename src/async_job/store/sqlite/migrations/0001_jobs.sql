@@ -1,0 +1,116 @@
+-- Says whose database this is, to us and to `file`: 'ajob'.
+PRAGMA application_id = 1634365282;
+
+-- What the store knows besides jobs: its schema's version and its namespace.
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Times are milliseconds since 1970. Large columns come last, so that reading the others does not walk over them.
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired')),
+    reason TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    scheduled_for INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    max_crashes INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    suspect INTEGER NOT NULL,
+    token TEXT,
+    timeout INTEGER,
+    start_by INTEGER,
+    started_at INTEGER,
+    finished_at INTEGER,
+    kept_until INTEGER,
+    cancel_requested_at INTEGER,
+    unique_key TEXT,
+    -- The place in the queue: one step of priority is worth a minute of waiting.
+    rank INTEGER NOT NULL AS (scheduled_for - priority * 60000) STORED,
+    -- The worker's part of the token, `worker:n`.
+    worker TEXT AS (substr(rtrim(token, '0123456789'), 1, length(rtrim(token, '0123456789')) - 1)) STORED,
+    labels TEXT,
+    progress TEXT,
+    error TEXT,
+    attempts TEXT,
+    input BLOB NOT NULL,
+    result BLOB
+) STRICT;
+
+CREATE INDEX jobs_ready ON jobs (queue, rank, id) WHERE state = 'queued';
+CREATE INDEX jobs_due ON jobs (scheduled_for, id) WHERE state = 'scheduled';
+CREATE INDEX jobs_held ON jobs (worker) WHERE state = 'running';
+CREATE INDEX jobs_deadline ON jobs (start_by, id)
+    WHERE state IN ('scheduled', 'queued') AND attempt = 0 AND start_by IS NOT NULL;
+CREATE INDEX jobs_kept ON jobs (kept_until, id)
+    WHERE state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kept_until IS NOT NULL;
+
+-- Of the live jobs of a type, one may hold a key.
+CREATE UNIQUE INDEX jobs_unique ON jobs (type, unique_key)
+    WHERE state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL;
+
+-- A job's own log: its newest lines, numbered from 1.
+CREATE TABLE log_lines (
+    id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (id, number)
+) STRICT, WITHOUT ROWID;
+
+-- `lease_end` 0: retired for good. `last_claim`: the highest claim number used.
+CREATE TABLE workers (
+    id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    queues TEXT NOT NULL,
+    concurrency INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    lease_end INTEGER NOT NULL,
+    last_claim INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- The change log: which job came to which state, in order. Its newest entries are kept.
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+
+-- How many jobs there are, so that counting a million does not read a million.
+CREATE TABLE tally (
+    state TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (state, queue)
+) STRICT, WITHOUT ROWID;
+
+-- Whoever writes a job's state is entered in the change log and in the tally; nobody has to think of it.
+CREATE TRIGGER jobs_inserted AFTER INSERT ON jobs BEGIN
+    INSERT INTO changes (id, version, state, reason) VALUES (new.id, new.version, new.state, new.reason);
+    INSERT INTO tally VALUES (new.state, new.queue, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER jobs_changed AFTER UPDATE OF state ON jobs BEGIN
+    INSERT INTO changes (id, version, state, reason) VALUES (new.id, new.version, new.state, new.reason);
+    UPDATE tally SET n = n - 1 WHERE state = old.state AND queue = old.queue;
+    INSERT INTO tally VALUES (new.state, new.queue, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs BEGIN
+    DELETE FROM log_lines WHERE id = old.id;
+    UPDATE tally SET n = n - 1 WHERE state = old.state AND queue = old.queue;
+END;

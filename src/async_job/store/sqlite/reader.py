@@ -1,0 +1,138 @@
+"""Reads, in the reader's thread. A group sees the store at one moment, which is after every write that was answered
+before the group was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from async_job.clock import Clock
+from async_job.core.job import PRIORITY_STEP, Job, LogLine, State
+from async_job.store.group_commit import Request
+from async_job.store.protocol import Changes, Counts, Entry, Finding
+from async_job.store.sqlite.connection import connect_reader, translated
+from async_job.store.sqlite.row import STATES, job_of
+from async_job.store.sqlite.statements import SQL
+
+CHANGES_KEPT: Final = 10_000
+FORGET_LAPSED: Final = 3_600_000
+
+
+class Reader:
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._connection = connect_reader(path)
+        self._methods: dict[str, Callable[[Any], Any]] = {
+            "get": self.get,
+            "log": self.log,
+            "counts": self.counts,
+            "rescuable": self.rescuable,
+            "overdue": self.overdue,
+            "changes": self.changes,
+            "wait": self.wait,
+            "check": self.check,
+            "health": self.health,
+        }
+
+    def execute(self, group: Sequence[Request]) -> list[Any]:
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                return [self._answer(request) for request in group]
+            finally:
+                self._connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    def _answer(self, request: Request) -> Any:
+        try:
+            return self._methods[request.method](request.argument)
+        except apsw.Error as error:
+            return translated(error, self._path)
+        except Exception as error:  # noqa: BLE001 - the caller's own, and nobody else's
+            return error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def get(self, ids: Sequence[str]) -> list[Job | None]:
+        return [self._get(id) for id in ids]
+
+    def _get(self, id: str) -> Job | None:
+        if not storable(id):
+            return None
+        rows = self._connection.execute(SQL["get.get"], (id,)).fetchall()
+        return job_of(rows[0]) if rows else None
+
+    def log(self, argument: tuple[str, int]) -> list[LogLine]:
+        id, after = argument
+        if not storable(id):
+            return []
+        return [LogLine(at, message) for at, message in self._connection.execute(SQL["log.log"], (id, after))]
+
+    def counts(self, _: None) -> Counts:
+        states = dict.fromkeys(State, 0)
+        queued = {}
+        for name, queue, n in self._connection.execute(SQL["counts.counts"]):
+            state = STATES[name]
+            states[state] += n
+            if state is State.QUEUED:
+                queued[queue] = n
+        return Counts(states, queued)
+
+    def rescuable(self, limit: int) -> tuple[list[Job], bool]:
+        """The jobs, and whether there are workers to forget."""
+        now = self._clock.now()
+        rows = self._connection.execute(SQL["rescuable.rescuable"], {"now": now, "limit": limit})
+        jobs = [job_of(row) for row in rows]
+        forgettable = self._connection.execute(SQL["rescuable.forgettable"], {"long_ago": now - FORGET_LAPSED}).get
+        return jobs, forgettable is not None
+
+    def overdue(self, limit: int) -> list[Job]:
+        return [job_of(row) for row in self._connection.execute(SQL["overdue.overdue"], (self._clock.now(), limit))]
+
+    def changes(self, after: str | None) -> Changes:
+        first: int
+        last: int
+        ((first, last),) = self._connection.execute(SQL["changes.ends"])
+        if after is None:
+            return Changes([], str(last))
+        start = int(after) if after.isascii() and after.isdigit() else -1
+        if start > last or start < first - 1 or last - start > CHANGES_KEPT:
+            return Changes([], str(last), reset=True)
+        rows = self._connection.execute(SQL["changes.entries"], (start,))
+        return Changes([Entry(id, version, STATES[state], reason) for id, version, state, reason in rows], str(last))
+
+    def wait(self, queues: Sequence[str]) -> tuple[bool, int | None]:
+        """Whether a job is ready in one of the queues, and when the next one is due in any."""
+        ready = any(self._connection.execute(SQL["wait.ready"], (queue,)).get for queue in queues)
+        return ready, self._connection.execute(SQL["claim.next_due"]).get
+
+    def check(self, _: None) -> list[Finding]:
+        findings = [
+            Finding(str(self._path), problem)
+            for (problem,) in self._connection.execute("PRAGMA integrity_check")
+            if problem != "ok"
+        ]
+        for heading, statement in SQL.items():
+            method, _dot, problem = heading.partition(".")
+            if method == "check":
+                rows = self._connection.execute(statement, {"priority_step": PRIORITY_STEP})
+                findings += [Finding(id, problem) for (id,) in rows]
+        return findings
+
+    def health(self, _: None) -> str:
+        return str(self._connection.execute(SQL["health.read"]).get)
+
+
+def storable(id: str) -> bool:
+    """Whether the text is Unicode at all; half a surrogate pair is no id of anything."""
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

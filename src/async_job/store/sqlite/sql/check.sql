@@ -1,0 +1,38 @@
+-- : running under a worker that is not known
+SELECT id FROM jobs WHERE state = 'running' AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = jobs.worker);
+
+-- : running without a token
+SELECT id FROM jobs WHERE state = 'running' AND token IS NULL;
+
+-- : running and never started
+SELECT id FROM jobs WHERE state = 'running' AND (attempt = 0 OR started_at IS NULL);
+
+-- : finished at no time
+SELECT id FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled', 'expired') AND finished_at IS NULL;
+
+-- : live and already finished
+SELECT id FROM jobs
+WHERE state IN ('scheduled', 'queued', 'running') AND (finished_at IS NOT NULL OR kept_until IS NOT NULL);
+
+-- : succeeded without a result
+SELECT id FROM jobs WHERE state = 'succeeded' AND result IS NULL;
+
+-- : shares its unique key with another live job
+SELECT id FROM jobs
+WHERE state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL AND (type, unique_key) IN (
+    SELECT type, unique_key FROM jobs
+    WHERE state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL
+    GROUP BY type, unique_key HAVING count(*) > 1
+);
+
+-- : ranked in another place than its time and priority say
+SELECT id FROM jobs WHERE rank <> scheduled_for - priority * :priority_step;
+
+-- : has log lines and is not there
+SELECT DISTINCT id FROM log_lines WHERE id NOT IN (SELECT id FROM jobs);
+
+-- : tally says another number of jobs in this state and queue than there are
+SELECT coalesce(counted.state, tally.state) || '/' || coalesce(counted.queue, tally.queue)
+FROM (SELECT state, queue, count(*) AS n FROM jobs GROUP BY state, queue) AS counted
+FULL JOIN tally ON tally.state = counted.state AND tally.queue = counted.queue
+WHERE coalesce(counted.n, 0) <> coalesce(tally.n, 0);

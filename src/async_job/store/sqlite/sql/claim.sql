@@ -1,0 +1,28 @@
+-- : worker
+SELECT lease_end, last_claim FROM workers WHERE id = ?;
+
+-- : again — what the same claim was given before
+SELECT {columns} FROM jobs WHERE worker = ? AND token = ? AND state = 'running';
+
+-- : remember
+UPDATE workers SET last_claim = ? WHERE id = ?;
+
+-- : next_due
+SELECT min(scheduled_for) FROM jobs WHERE state = 'scheduled';
+
+-- : promote
+UPDATE jobs SET state = 'queued', reason = 'due', version = version + 1, updated_at = :now
+WHERE seq IN (
+    SELECT seq FROM jobs WHERE state = 'scheduled' AND scheduled_for <= :now ORDER BY scheduled_for, id LIMIT :limit
+);
+
+-- : start — the next of a queue, without those whose deadline has passed before their first start
+UPDATE jobs SET
+    state = 'running', reason = 'claimed', version = version + 1, updated_at = :now,
+    started_at = :now, attempt = attempt + 1, token = :token
+WHERE seq IN (
+    SELECT seq FROM jobs
+    WHERE state = 'queued' AND queue = :queue AND NOT (attempt = 0 AND start_by IS NOT NULL AND start_by <= :now)
+    ORDER BY rank, id LIMIT :limit
+)
+RETURNING {columns};

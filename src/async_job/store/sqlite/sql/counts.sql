@@ -1,0 +1,2 @@
+-- : counts
+SELECT state, queue, n FROM tally WHERE n > 0;

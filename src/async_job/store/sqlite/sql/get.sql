@@ -1,0 +1,2 @@
+-- : get
+SELECT {columns} FROM jobs WHERE id = ?;

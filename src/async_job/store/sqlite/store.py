@@ -1,0 +1,231 @@
+"""The store in one SQLite file: nothing to install, and nothing that was acknowledged is lost, not even by a power cut.
+
+Any number of processes on one machine may use the file. This is the side that the event loop sees; the writer and the
+reader sit in threads of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from async_job.clock import Clock, SystemClock
+from async_job.core.job import Change, Job, LogLine
+from async_job.errors import ForkError, StoreBroken, StoreUnavailable
+from async_job.store.protocol import (
+    BATCH,
+    Answer,
+    Beat,
+    Changes,
+    Claimed,
+    ClaimId,
+    Counts,
+    Finding,
+    Health,
+    Stale,
+    Submitted,
+    Worker,
+)
+from async_job.store.sqlite.announce import Announcer, Bell
+from async_job.store.sqlite.lane import Lane
+from async_job.store.sqlite.reader import Reader
+from async_job.store.sqlite.writer import Writer
+
+LOOK_EACH: Final = 0.25
+"""Seconds after which one who waits looks for himself whether something has happened."""
+
+
+class SqliteStore:
+    """See ``store.protocol.Store`` for what each method promises."""
+
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, namespace: str = "async-job") -> None:
+        self._path = Path(path)
+        self._clock = clock or SystemClock()
+        self._namespace = namespace
+        self._changed = Bell()
+        self._ready = Bell()
+        self._pid = os.getpid()
+        self._writer: Lane[Writer] | None = None
+        self._reader: Lane[Reader] | None = None
+        self._announcer: Announcer | None = None
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    async def open(self) -> None:
+        self._refuse_fork()
+        if self._writer is not None:
+            return
+        path = self._path.resolve()
+        announcer = Announcer(path)
+        writer: Lane[Writer] = Lane("writer", self._wrote)
+        reader: Lane[Reader] = Lane("reader")
+        try:
+            await writer.open(lambda: Writer(path, self._clock, self._namespace, announcer))
+            await reader.open(lambda: Reader(path, self._clock))
+        except BaseException:
+            announcer.close()
+            await writer.close()
+            raise
+        announcer.listen(self._heard)
+        self._writer, self._reader, self._announcer = writer, reader, announcer
+
+    async def close(self) -> None:
+        self._refuse_fork()
+        writer, reader, announcer = self._writer, self._reader, self._announcer
+        self._writer = self._reader = self._announcer = None
+        if writer is not None and reader is not None and announcer is not None:
+            await writer.close()
+            await reader.close()
+            announcer.close()
+            self._changed.ring()
+            self._ready.ring()
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkError(
+                f"the store {self._path} was made in process {self._pid} and cannot be used after a fork: "
+                "make and open a store in the new process"
+            )
+
+    def _wrote(self, writer: Writer) -> None:
+        if writer.changed:
+            self._changed.ring()
+        if writer.ready:
+            self._ready.ring()
+        if writer.checkpoint_due and self._writer is not None:
+            self._writer.post(writer.checkpoint)
+
+    def _heard(self, message: bytes) -> None:
+        self._changed.ring()
+        if message == b"ready":
+            self._ready.ring()
+
+    async def _write(self, method: str, argument: Any, items: int = 1) -> Any:
+        self._refuse_fork()
+        if self._writer is None:
+            raise StoreUnavailable(f"the store {self._path} is not open")
+        return await self._writer.call(method, argument, items)
+
+    async def _write_all(self, method: str, items: Sequence[Any]) -> list[Any]:
+        """In batches; they are sent at once, and so are done in order."""
+        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+        if len(batches) == 1:
+            return list(await self._write(method, items, len(items)))
+        answers = await asyncio.gather(*(self._write(method, batch, len(batch)) for batch in batches))
+        return [answer for batch in answers for answer in batch]
+
+    async def _read(self, method: str, argument: Any = None, items: int = 1) -> Any:
+        self._refuse_fork()
+        if self._reader is None:
+            raise StoreUnavailable(f"the store {self._path} is not open")
+        return await self._reader.call(method, argument, items)
+
+    async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
+        return await self._write_all("submit", jobs)
+
+    async def enroll(self, worker: Worker, lease: int) -> None:
+        await self._write("enroll", (worker, lease))
+
+    async def extend(self, workers: Sequence[str], lease: int) -> list[bool]:
+        answers: list[bool] = await self._write("extend", (workers, lease), len(workers))
+        return answers
+
+    async def retire(self, worker: str) -> list[Job]:
+        jobs: list[Job] = await self._write("retire", worker)
+        return jobs
+
+    async def claim(self, claim_id: ClaimId, queues: Sequence[str], limit: int) -> Claimed:
+        claimed: Claimed = await self._write("claim", (claim_id, queues, limit), limit)
+        return claimed
+
+    async def report(self, beats: Sequence[Beat]) -> list[Answer]:
+        return await self._write_all("report", beats)
+
+    async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
+        return await self._write_all("apply", changes)
+
+    async def get(self, ids: Sequence[str]) -> list[Job | None]:
+        jobs: list[Job | None] = await self._read("get", ids, len(ids))
+        return jobs
+
+    async def log(self, id: str, after: int = 0) -> list[LogLine]:
+        lines: list[LogLine] = await self._read("log", (id, after))
+        return lines
+
+    async def counts(self) -> Counts:
+        counts: Counts = await self._read("counts")
+        return counts
+
+    async def rescuable(self, limit: int) -> list[Job]:
+        jobs: list[Job]
+        jobs, forgettable = await self._read("rescuable", limit)
+        if forgettable:
+            await self._write("forget", None)
+        return jobs
+
+    async def overdue(self, limit: int) -> list[Job]:
+        jobs: list[Job] = await self._read("overdue", limit)
+        return jobs
+
+    async def purge(self, limit: int) -> int:
+        purged = 0
+        while purged < limit:
+            batch = min(BATCH, limit - purged)
+            n: int = await self._write("purge", batch, batch)
+            purged += n
+            if n < batch:
+                break
+        return purged
+
+    async def changes(self, after: str | None, timeout: float) -> Changes:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            ring = self._changed.listen()
+            try:
+                found: Changes = await self._read("changes", after)
+                left = deadline - loop.time()
+                if after is None or found.entries or found.reset or left <= 0:
+                    return found
+                await self._changed.wait(ring, min(left, LOOK_EACH))
+            finally:
+                self._changed.ignore(ring)
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        first_due: int | None = None
+        rung = looked = False
+        while not rung:
+            ring = self._ready.listen()
+            try:
+                ready, next_due = await self._read("wait", queues, len(queues))
+                left = deadline - loop.time()
+                if ready or left <= 0 or (looked and next_due != first_due):
+                    return
+                first_due, looked = next_due, True
+                rung = await self._ready.wait(ring, min(left, LOOK_EACH))
+            finally:
+                self._ready.ignore(ring)
+
+    async def check(self) -> list[Finding]:
+        findings: list[Finding] = await self._read("check")
+        return findings
+
+    async def health(self) -> Health:
+        now = self.now()
+        await self._write("health", now)
+        found = await self._read("health")
+        if int(found) < now:
+            raise StoreBroken(f"{self._path} does not give back what was written into it")
+        return Health(
+            backend=f"sqlite {apsw.sqlite_lib_version()}",
+            durability="nothing that was acknowledged is lost, not even by a power cut (synchronous=FULL)",
+            durable=True,
+        )

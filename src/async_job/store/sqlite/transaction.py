@@ -1,0 +1,134 @@
+"""Writes a group in one transaction, so that many callers share one trip to the disk.
+
+A request that is refused is refused before it writes anything. One that fails in the middle is found by doing all
+again, each request behind a savepoint. Where there is no room, submits are turned away, and outcomes, claims and
+leases go through as long as they can.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from async_job.errors import AsyncJobError, StoreBroken, StoreFull
+from async_job.store.group_commit import Request
+from async_job.store.sqlite.connection import is_full, translated
+from async_job.store.sqlite.turnstile import Turnstile
+
+RESERVE: Final = 16 * 1024 * 1024
+"""Bytes of free disk that are left for the outcomes of what was already accepted."""
+CHECKPOINT_PAGES: Final = 1_000
+"""A checkpoint is tried each time the write-ahead log has grown by so many pages (4 MiB)."""
+FORCED_CHECKPOINT_PAGES: Final = 8_000
+"""From here on (32 MiB) readers are waited for, so that the log can begin anew."""
+
+Methods = dict[str, Callable[[Any], Any]]
+
+
+class Transactions:
+    def __init__(self, connection: apsw.Connection, path: Path, turnstile: Turnstile, methods: Methods) -> None:
+        self._connection = connection
+        self._path = path
+        self._turnstile = turnstile
+        self._methods = methods
+        self._wal_pages = 0
+        self._next_checkpoint = CHECKPOINT_PAGES
+        self._out_of_room: AsyncJobError | None = None
+        connection.set_wal_hook(self._committed)
+
+    def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def execute(self, group: Sequence[Request]) -> list[Any]:
+        """One answer a request, in order: its value, or the error that it alone gets."""
+        try:
+            with self._turnstile.turn():
+                refusal = self._refusal()
+                return self._write(group) if refusal is None else self._write_without_submits(group, refusal)
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    def _refusal(self) -> AsyncJobError | None:
+        disk = os.statvfs(self._path)
+        if disk.f_bavail * disk.f_frsize < RESERVE:
+            return StoreFull(f"the disk of {self._path} is full: free some space on it")
+        return self._out_of_room
+
+    def _write(self, group: Sequence[Request]) -> list[Any]:
+        try:
+            return self._transaction(group, self._answer)
+        except apsw.BusyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is found again, and handed to the caller whose it is
+            if isinstance(error, apsw.Error) and is_full(error):
+                return self._write_without_submits(group, translated(error, self._path))
+            return self._transaction(group, self._answer_apart)
+
+    def _write_without_submits(self, group: Sequence[Request], refusal: AsyncJobError) -> list[Any]:
+        with suppress(apsw.Error):  # it frees the log for what follows, which fails by itself if it cannot
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        rest = [request for request in group if request.method != "submit"]
+        answers = iter(self._transaction(rest, self._answer_apart) if rest else ())
+        return [refusal if request.method == "submit" else next(answers) for request in group]
+
+    def _transaction(self, group: Sequence[Request], answer: Callable[[Request], Any]) -> list[Any]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            answers = [answer(request) for request in group]
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        return answers
+
+    def _answer(self, request: Request) -> Any:
+        try:
+            return self._methods[request.method](request.argument)
+        except AsyncJobError as refusal:
+            return refusal
+
+    def _answer_apart(self, request: Request) -> Any:
+        self._connection.execute("SAVEPOINT request")
+        try:
+            answer = self._answer(request)
+        except Exception as error:
+            if not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK TO request")
+            answer = self._failure(error)
+        self._connection.execute("RELEASE request")
+        return answer
+
+    def _failure(self, error: Exception) -> AsyncJobError:
+        if isinstance(error, apsw.Error):
+            return translated(error, self._path)
+        broken = StoreBroken(f"this cannot be stored: {error!r}")
+        broken.__cause__ = error
+        return broken
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._wal_pages >= self._next_checkpoint
+
+    def checkpoint(self) -> None:
+        """Moves what was written from the log into the database. Readers and other writers go on meanwhile, unless
+        the log has grown so much that it must be begun anew."""
+        try:
+            if self._wal_pages < FORCED_CHECKPOINT_PAGES:
+                pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            else:
+                with self._turnstile.turn():
+                    pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            # Somebody is in the way: later. Any other failure will meet the next write, which has callers to tell.
+            self._next_checkpoint = self._wal_pages + CHECKPOINT_PAGES
+            self._out_of_room = translated(error, self._path) if is_full(error) else None
+        else:
+            self._next_checkpoint = CHECKPOINT_PAGES + (pages if moved < pages else 0)
+            self._out_of_room = None

@@ -1,0 +1,277 @@
+"""Writes, in the writer's thread. Each method is one request of a group, inside the group's transaction, and is named
+for the store method that it serves; one that refuses does so before it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+from msgspec.structs import replace
+
+from async_job.clock import Clock
+from async_job.core.job import Change, Job, LogLine, State
+from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreRefused
+from async_job.store import codec
+from async_job.store.group_commit import Request
+from async_job.store.protocol import BATCH, Answer, Beat, Claimed, ClaimId, Stale, Submitted, Worker
+from async_job.store.sqlite import statements
+from async_job.store.sqlite.announce import Announcer
+from async_job.store.sqlite.connection import connect_writer, refuse_unfit, translated
+from async_job.store.sqlite.migrate import migrate
+from async_job.store.sqlite.reader import CHANGES_KEPT, FORGET_LAPSED
+from async_job.store.sqlite.row import job_of, row_of, values_of
+from async_job.store.sqlite.statements import SQL
+from async_job.store.sqlite.transaction import Transactions
+from async_job.store.sqlite.turnstile import Turnstile
+
+TRIM_EACH: Final = 1_000
+"""After about so many items the change log is cut to its newest entries."""
+
+
+class Writer:
+    """``changed`` and ``ready`` say what the last group did: a job came to another state; one may be claimed."""
+
+    def __init__(self, path: Path, clock: Clock, namespace: str, announcer: Announcer) -> None:
+        self._path = path
+        self._clock = clock
+        self._announcer = announcer
+        self._connection, self._turnstile = _open(path, namespace)
+        self._execute = self._connection.execute
+        self._transactions = Transactions(
+            self._connection,
+            path,
+            self._turnstile,
+            {
+                "submit": self.submit,
+                "enroll": self.enroll,
+                "extend": self.extend,
+                "retire": self.retire,
+                "claim": self.claim,
+                "report": self.report,
+                "apply": self.apply,
+                "forget": self.forget,
+                "purge": self.purge,
+                "health": self.health,
+            },
+        )
+        # Claims that found nothing write nothing: an idle worker costs no trip to the disk.
+        self._idle_claims: dict[str, int] = {}
+        self._entries = 0
+        self.changed = False
+        self.ready = False
+
+    def execute(self, group: Sequence[Request]) -> list[Any]:
+        self.changed = self.ready = False
+        answers = self._transactions.execute(group)
+        if self.changed or self.ready:
+            self._announcer.tell(b"ready" if self.ready else b"changed")
+        return answers
+
+    def close(self) -> None:
+        self._connection.close()
+        self._turnstile.close()
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._transactions.checkpoint_due
+
+    def checkpoint(self) -> None:
+        self._transactions.checkpoint()
+
+    def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
+        rows = self._connection.executemany(SQL["submit.insert"], [row_of(job) for job in jobs])
+        inserted = {id for (id,) in rows}
+        if inserted:
+            self.ready = True
+            self._log_changes(len(inserted))
+        return [Submitted(job.id, created=True) if job.id in inserted else self._not_inserted(job) for job in jobs]
+
+    def _not_inserted(self, job: Job) -> Submitted:
+        if self._execute(SQL["submit.exists"], (job.id,)).get:
+            return Submitted(job.id, created=True)
+        return Submitted(self._holder(job), created=False)
+
+    def _holder(self, job: Job) -> str:
+        """The live job that has the unique key of this one."""
+        return str(self._execute(SQL["submit.holder"], (job.type, job.unique_key)).get)
+
+    def _log_changes(self, n: int) -> None:
+        """The entries themselves are written by triggers."""
+        self.changed = True
+        self._entries += n
+        if self._entries >= TRIM_EACH:
+            self._execute(SQL["apply.trim"], (CHANGES_KEPT,))
+            self._entries = 0
+
+    def enroll(self, argument: tuple[Worker, int]) -> None:
+        worker, lease = argument
+        known = self._execute(
+            SQL["enroll.enroll"],
+            (
+                worker.id,
+                worker.host,
+                worker.pid,
+                worker.started_at,
+                codec.encode(worker.queues).decode(),
+                worker.concurrency,
+                worker.version,
+                self._clock.now() + lease,
+            ),
+        ).get
+        if known is None:
+            raise NotEnrolled(f"worker {worker.id} was retired")
+
+    def extend(self, argument: tuple[Sequence[str], int]) -> list[bool]:
+        workers, lease = argument
+        lease_end = self._clock.now() + lease
+        return [self._execute(SQL["extend.extend"], (lease_end, id)).get is not None for id in workers]
+
+    def retire(self, worker: str) -> list[Job]:
+        self._idle_claims.pop(worker, None)
+        self._execute(SQL["retire.bar"], (worker,))
+        return [job_of(row) for row in self._execute(SQL["retire.held"], (worker,))]
+
+    def claim(self, argument: tuple[ClaimId, Sequence[str], int]) -> Claimed:
+        claim_id, queues, limit = argument
+        lease_end, last = self._execute(SQL["claim.worker"], (claim_id.worker,)).get or (0, 0)
+        last = max(last, self._idle_claims.get(claim_id.worker, 0))
+        if not lease_end:
+            raise NotEnrolled(f"worker {claim_id.worker} is retired or was never enrolled")
+        if claim_id.n < last:
+            raise StaleClaim(f"claim {claim_id.n} of worker {claim_id.worker}: already at {last}")
+        if claim_id.n == last:
+            return self._claimed_before(claim_id, queues)
+        now = self._clock.now()
+        if lease_end <= now:
+            raise LeaseOver(f"the lease of worker {claim_id.worker} is over")
+        promoted, next_due = self._promote(now)
+        jobs = self._start(claim_id.token, queues, limit, now)
+        if promoted or jobs:
+            self._execute(SQL["claim.remember"], (claim_id.n, claim_id.worker))
+            self._log_changes(promoted + len(jobs))
+            self.ready = self.ready or promoted > len(jobs)
+        else:
+            self._idle_claims[claim_id.worker] = claim_id.n
+        return Claimed(jobs, next_due)
+
+    def _claimed_before(self, claim_id: ClaimId, queues: Sequence[str]) -> Claimed:
+        rows = self._execute(SQL["claim.again"], (claim_id.worker, claim_id.token))
+        places = {queue: place for place, queue in enumerate(queues)}
+        jobs = sorted(map(job_of, rows), key=lambda job: (places.get(job.queue, len(places)), job.rank, job.id))
+        return Claimed(jobs, self._execute(SQL["claim.next_due"]).get)
+
+    def _promote(self, now: int) -> tuple[int, int | None]:
+        """How many came to be queued, and when the next is due."""
+        next_due = self._execute(SQL["claim.next_due"]).get
+        if next_due is None or next_due > now:
+            return 0, next_due
+        self._execute(SQL["claim.promote"], {"now": now, "limit": BATCH})
+        return self._connection.changes(), self._execute(SQL["claim.next_due"]).get
+
+    def _start(self, token: str, queues: Sequence[str], limit: int, now: int) -> list[Job]:
+        jobs: list[Job] = []
+        for queue in queues:
+            if len(jobs) >= limit:
+                break
+            values = {"token": token, "queue": queue, "limit": limit - len(jobs), "now": now}
+            started = [job_of(row) for row in self._execute(SQL["claim.start"], values)]
+            jobs += sorted(started, key=lambda job: (job.rank, job.id))
+        return jobs
+
+    def report(self, beats: Sequence[Beat]) -> list[Answer]:
+        return [self._report(beat) for beat in beats]
+
+    def _report(self, beat: Beat) -> Answer:
+        running = self._execute(SQL["report.running"], (beat.id, beat.token)).fetchall()
+        if not running:
+            return Answer.LOST
+        if beat.progress is not None:
+            self._execute(SQL["report.progress"], (codec.encode(beat.progress).decode(), beat.id))
+        if beat.log:
+            self._append_log(beat.id, beat.log)
+        ((cancel_requested_at,),) = running
+        return Answer.OK if cancel_requested_at is None else Answer.CANCEL
+
+    def _append_log(self, id: str, lines: Sequence[LogLine]) -> None:
+        last = self._execute(SQL["report.last_line"], (id,)).get or 0
+        rows = [(id, last + n, line.at, line.message) for n, line in enumerate(lines, 1)]
+        self._connection.executemany(SQL["report.line"], rows[-codec.LOG_LINES_KEPT :])
+        if last + len(rows) > codec.LOG_LINES_KEPT:
+            self._execute(SQL["report.trim"], (id, last + len(rows) - codec.LOG_LINES_KEPT))
+
+    def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
+        return [self._apply(change) for change in changes]
+
+    def _apply(self, change: Change) -> Job | Stale:
+        guard = change.guard
+        values = values_of(change.fields) | {
+            "id": change.job.id,
+            "guard_state": guard.state,
+            "guard_token": guard.token,
+            "guard_uncancelled": guard.uncancelled,
+            "guard_lapsed": guard.lapsed,
+            "now": self._clock.now(),
+        }
+        try:
+            version = self._execute(statements.apply(tuple(change.fields)), values).get
+        except apsw.ConstraintError:
+            return self._key_held(change)
+        if version is None:
+            return self._not_applied(change)
+        if change.log:
+            self._append_log(change.job.id, change.log)
+        self._log_changes(1)
+        self.ready = self.ready or change.state in (State.QUEUED, State.SCHEDULED)
+        if version == change.job.version + 1:
+            return replace(change.job, **change.fields, version=version)
+        after = self._get(change.job.id)
+        assert after is not None
+        return after
+
+    def _key_held(self, change: Change) -> Stale:
+        job = self._get(change.job.id)
+        assert job is not None
+        return Stale(job, self._holder(job))
+
+    def _not_applied(self, change: Change) -> Job | Stale:
+        job = self._get(change.job.id)
+        if job is None:
+            return Stale(None)
+        told_before = change.outcome and job.token == change.guard.token and job.state is not State.RUNNING
+        return job if told_before else Stale(job)
+
+    def _get(self, id: str) -> Job | None:
+        rows = self._execute(SQL["get.get"], (id,)).fetchall()
+        return job_of(rows[0]) if rows else None
+
+    def forget(self, _: None) -> None:
+        self._execute(SQL["rescuable.forget"], {"long_ago": self._clock.now() - FORGET_LAPSED})
+
+    def purge(self, limit: int) -> int:
+        return len(self._execute(SQL["purge.purge"], (self._clock.now(), limit)).fetchall())
+
+    def health(self, now: int) -> None:
+        self._execute(SQL["health.write"], {"now": str(now)})
+
+
+def _open(path: Path, namespace: str) -> tuple[apsw.Connection, Turnstile]:
+    """The connection to a file that is fit and has this version's schema, and the turnstile before it."""
+    refuse_unfit(path)
+    try:
+        turnstile = Turnstile(path)
+    except OSError as error:
+        raise StoreRefused(f"no file can be made beside {path}: {error.strerror}; choose another folder") from error
+    with ExitStack() as undo:
+        undo.callback(turnstile.close)
+        try:
+            with turnstile.turn():
+                connection = connect_writer(path)
+                undo.callback(connection.close)
+                migrate(connection, path, namespace)
+        except apsw.Error as error:
+            raise translated(error, path) from error
+        undo.pop_all()
+    return connection, turnstile
