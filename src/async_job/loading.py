@@ -33,7 +33,7 @@ def load_jobs(target: str | None) -> Jobs:
         hint = f"it has {here}" if here else "it has no Jobs object at all"
         raise UsageError(f"{target}: module {module_name} has no {attribute!r}; {hint}") from error
     if not isinstance(jobs, Jobs):
-        raise UsageError(f"{target} is a {type(jobs).__name__}, and has to be a Jobs object, as in jobs = Jobs()")
+        raise UsageError(f"{target} is of type {type(jobs).__name__}, and has to be a Jobs object, as in jobs = Jobs()")
     return jobs
 
 

@@ -1,0 +1,69 @@
+"""The commands about single jobs: submit and status. Each returns its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from async_job.cli.access import Access, follow
+from async_job.cli.inputs import read_input
+from async_job.cli.output import print_json
+from async_job.cli.view import JobView
+from async_job.cli.watching import watch
+
+FINE: Final = 0
+JOB_FAILED: Final = 1
+
+
+async def submit(type: str, pairs: Sequence[str], access: Access, *, wait: bool, as_json: bool) -> int:
+    """Starts a job. Standard output gets its id, or with ``wait`` its result; all else goes to standard error."""
+    async with access:
+        id = await access.submit(type, read_input(pairs, await access.input_schema(type)))
+        if not wait:
+            if as_json:
+                print_json((await access.read(id)).text)
+            else:
+                print(id)
+            return FINE
+        job = await watch(follow(access, id), Console(stderr=True))
+    succeeded = job.state == "succeeded"
+    if as_json:
+        print_json(job.text)
+    elif succeeded:
+        print_json(msgspec.json.encode(job.result))
+    return FINE if succeeded else JOB_FAILED
+
+
+async def status(id: str, access: Access, *, until_done: bool, as_json: bool) -> int:
+    """Says how a job is, or shows it until it is done."""
+    async with access:
+        if until_done:
+            job = await watch(follow(access, id), Console(stderr=True))
+        else:
+            job = await access.read(id)
+    if as_json:
+        print_json(job.text)
+    else:
+        print_rows(job)
+    failed = job.state == "failed" or (until_done and job.state != "succeeded")
+    return JOB_FAILED if failed else FINE
+
+
+def print_rows(job: JobView) -> None:
+    """A job as names and values: aligned on a terminal, one line each elsewhere."""
+    if not sys.stdout.isatty():
+        for name, value in job.rows():
+            print(f"{name}: {value}")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in job.rows():
+        table.add_row(name, Text(value))
+    Console().print(table)

@@ -1,0 +1,188 @@
+"""``async-job``: the commands and their options. What they do is imported when one is run, so that help comes fast."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from async_job.errors import (
+    AsyncJobError,
+    JobNotFound,
+    ServerError,
+    StoreError,
+    StoreRefused,
+    UsageError,
+    WorkerError,
+)
+
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130
+
+# Typer brings its own click, and of its errors only this one; the one above all of them is two steps up.
+Misuse: Final[type[Exception]] = typer.BadParameter.__mro__[2]
+
+Target = Annotated[
+    str | None,
+    typer.Argument(metavar="MODULE:JOBS", help="Your Jobs object, as in app:jobs for app.py. Without: the demo only."),
+]
+App = Annotated[
+    str | None, typer.Option(metavar="MODULE:JOBS", help="With --store: the Jobs object that has the functions.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The server; also ASYNC_JOB_URL. By default http://127.0.0.1:5079."),
+]
+DirectStore = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Go straight to the store; no server needs to run.")
+]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Where jobs are kept, as in redis://localhost:6379.")
+]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes; by default the cores, at most 4.")]
+Concurrency = Annotated[int | None, typer.Option(metavar="N", help="Jobs at once in each of them; 10 by default.")]
+Queues = Annotated[str | None, typer.Option(metavar="A,B", help="The queues to serve; `default` by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(
+    name="async-job",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 a job failed, 2 to be called otherwise, 3 server or store unreachable.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code. An error is one line on standard error."""
+    try:
+        code = app(arguments, prog_name="async-job", standalone_mode=False)
+    except Misuse as error:
+        # Called without anything, click has printed the help already, and says no more.
+        return _complain(_misuse(error), USAGE) if str(error) else USAGE
+    except (UsageError, JobNotFound, StoreRefused) as error:
+        return _complain(str(error), USAGE)
+    except (ServerError, StoreError, WorkerError) as error:
+        return _complain(str(error), UNREACHABLE)
+    except AsyncJobError as error:
+        return _complain(str(error), USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return code or 0
+
+
+def _misuse(error: Exception) -> str:
+    """What click says, and where to read more."""
+    says = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "async-job"
+    return f"{says}; see `{command} --help`"
+
+
+def _complain(says: str, code: int) -> int:
+    print(f"async-job: {says}", file=sys.stderr)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("async-job"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Runs jobs that are started over HTTP, and says how they are."""
+
+
+@app.command()
+def submit(
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="The job's type, as in demo.")],
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="The input; read by the job's schema. KEY:=JSON is JSON."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")] = False,
+    url: Url = None,
+    store: DirectStore = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> int:
+    """Start a job and print its id; with --wait, its progress and its result.
+
+    \b
+    async-job submit demo
+    async-job submit demo seconds=5 --wait
+    async-job submit resize path=cat.jpg size:='[640, 480]'
+    async-job submit resize path=cat.jpg --store redis://db:6379 --app app:jobs
+    """
+    from async_job.cli import asking
+    from async_job.cli.access import reach
+
+    access = reach(url, store, app, create=True)
+    return asyncio.run(asking.submit(type, pairs or [], access, wait=wait, as_json=as_json))
+
+
+@app.command()
+def status(
+    id: Annotated[str, typer.Argument(metavar="ID", help="What submit or POST /start-job answered.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Show the job until it is done.")] = False,
+    url: Url = None,
+    store: DirectStore = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say how a job is. The exit code is 1 if it failed.
+
+    \b
+    async-job status 0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10
+    async-job status 0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10 --watch
+    async-job status 0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10 --json
+    """
+    from async_job.cli import asking
+    from async_job.cli.access import reach
+
+    return asyncio.run(asking.status(id, reach(url, store, None), until_done=watch, as_json=as_json))
+
+
+@app.command()
+def check(store: StoreUrl = None) -> int:
+    """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised.
+
+    \b
+    async-job check
+    async-job check --store redis://localhost:6379
+    """
+    from async_job.cli import checking
+    from async_job.cli.store_access import lasting_jobs
+
+    return asyncio.run(checking.check(lasting_jobs(store, None)))
+
+
+@app.command()
+def settings(target: Target = None, as_json: AsJson = False) -> None:
+    """Print every setting with its value and where that comes from.
+
+    \b
+    async-job settings
+    async-job settings app:jobs --json
+    """
+    from async_job.cli import settings_table
+    from async_job.loading import load_jobs
+
+    settings_table.show(load_jobs(target).loaded, as_json=as_json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The way to the jobs straight through their store, with no server running."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import msgspec
+
+from async_job.cli.access import HOLD
+from async_job.cli.view import JobView
+from async_job.errors import UnknownType, UsageError
+from async_job.jobs import Jobs
+from async_job.loading import load_jobs
+from async_job.store.open import sqlite_path
+from async_job.web.schemas import job_json
+
+
+def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) -> Jobs:
+    """The Jobs of ``app`` on a store that others can reach too, and that is there unless it may be made.
+
+    Raises:
+        UsageError: it is in another process's memory, or there is no such file.
+    """
+    jobs = load_jobs(app)
+    jobs.configure(flags={"store": store})
+    url = jobs.settings.store
+    if url.startswith("memory:"):
+        raise UsageError("memory:// lives inside the server and cannot be reached from here; use --url")
+    if url.startswith("sqlite:") and not create and not sqlite_path(url).exists():
+        raise UsageError(f"there is no file {sqlite_path(url)}; name the store by --store")
+    return jobs
+
+
+class StoreAccess:
+    """With the functions of ``jobs``."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def __aenter__(self) -> Self:
+        await self._jobs.store()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._jobs.close()
+
+    async def input_schema(self, type: str) -> dict[str, Any]:
+        try:
+            return self._jobs.function(type).input.json_schema
+        except UnknownType as error:
+            raise UsageError(f"{error}; --app module:jobs names the program that has the functions") from error
+
+    async def submit(self, type: str, input: dict[str, Any]) -> str:
+        return (await self._jobs.submit(type, msgspec.json.encode(input))).id
+
+    async def read(self, id: str) -> JobView:
+        return JobView.of(job_json(await self._jobs.get(id)))
+
+    async def changed(self, id: str, after: int) -> JobView | None:
+        job = await self._jobs.watch(id, lambda job: job.version != after, HOLD)
+        return None if job.version == after else JobView.of(job_json(job))
