@@ -230,7 +230,7 @@ def test_every_setting_is_described() -> None:
         assert setting.allowed, setting.name
 
 
-def test_reading_settings_imports_no_library_that_a_worker_does_not_need() -> None:
-    code = "import sys, async_job.settings as s; s.load(); print(*sorted(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"typer", "rich", "pydantic", "starlette", "redis", "apsw", "httpx"} & set(answer.stdout.split())
+def test_settings_can_be_read_without_the_libraries_that_workers_do_without() -> None:
+    absent = ("typer", "rich", "pydantic", "starlette", "redis", "apsw", "httpx")
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import async_job.settings as s; s.load()"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,9 +26,9 @@ Each setting has a default, and can be set in five places. Where it is set in se
 4. the environment: `ASYNC_JOB_STORE`, `ASYNC_JOB_LEASE`, … `ASYNC_JOB_` and the name in capitals
 5. options of the command, where it has one: `async-job serve --store redis://localhost:6379`
 
-`async-job settings` prints the value of each and where it comes from. A value that cannot be used, or a name that is no
-setting, stops the start with a message that names it and its place. Durations are in seconds, sizes in bytes; a variable
-that is empty counts as not set, and lists are written with commas in the environment (`ASYNC_JOB_QUEUES=mail,default`).
+`async-job settings` prints the value of each and where it comes from. A value that cannot be used, or a name that is
+no setting, stops the start with a message that names it and its place. Durations are in seconds, sizes in bytes. A
+variable that is empty counts as not set, and lists are written with commas there (`ASYNC_JOB_QUEUES=mail,default`).
 
 The .NET original's variable `ConnectionStrings__Redis` sets the store as well, in the syntax of StackExchange.Redis
 (`localhost:6379,password=…`) or as a URL; `ASYNC_JOB_STORE` beats it. `ASYNC_JOB_URL` is no setting of the server: it
