@@ -22,7 +22,8 @@ from msgspec import Meta, Struct
 
 from async_job.core.submission import NAME
 from async_job.errors import SettingsError
-from async_job.store.open import check_url, masked_url
+from async_job.store.open import check_url
+from async_job.store.redis.connection_string import masked as masked_url
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB

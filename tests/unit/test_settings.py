@@ -175,9 +175,12 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"flags": {"store": "sqlite:///:memory:"}}, ["memory://"]),
     ({"flags": {"store": "sqlite:///"}}, ["the name of the file is missing"]),
     ({"flags": {"store": "sqlite:///a.db?mode=ro"}}, ["no options"]),
-    ({"flags": {"store": "redis://"}}, ["the host is missing"]),
-    ({"flags": {"store": "redis://host/jobs"}}, ["the number of the database"]),
-    ({"flags": {"store": "redis://u:se/cret@host:6379"}}, ["the port is no number", "%2F"]),
+    ({"flags": {"store": "redis://host/jobs"}}, ["store (--store)", "the database after the host"]),
+    ({"flags": {"store": "redis://u:se/cret@host:6379"}}, ["redis://u:***@host:6379", "no valid URL"]),
+    (
+        {"environ": {"ConnectionStrings__Redis": "host:x,password=secret"}},
+        ["store (ConnectionStrings__Redis)", "host:x,password=***", "the port of host"],
+    ),
 ]
 
 

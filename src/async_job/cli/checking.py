@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from async_job.jobs import Jobs
-from async_job.store.open import masked_url
+from async_job.settings import masked
 
 
 async def check(jobs: Jobs) -> int:
@@ -11,7 +11,7 @@ async def check(jobs: Jobs) -> int:
     async with jobs:
         store = await jobs.store()
         health, findings = await store.health(), await store.check()
-    print(f"{masked_url(jobs.settings.store)}: {health.backend}; {health.durability}")
+    print(f"{masked(jobs.settings).store}: {health.backend}; {health.durability}")
     for finding in findings:
         print(f"{finding.id}: {finding.problem}")
     print(f"{len(findings)} findings" if findings else "every job is where it has to be")

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from async_job.clock import Clock
 from async_job.errors import SettingsError
 from async_job.store.protocol import Store
+from async_job.store.redis.connection_string import masked, parse
 
 FORMS: Final = (
     "memory://, sqlite:///file.db, redis://host:6379, rediss://host:6379 or a StackExchange.Redis connection string "
@@ -52,22 +52,20 @@ def check_url(url: str, name: str = "store") -> None:
     Raises:
         SettingsError: no store has such a URL. ``name`` is what the message calls it.
     """
-    problem = _problem(url)
-    if problem:
-        raise SettingsError(f"{name} is {masked_url(url)!r}: {problem}")
-
-
-def _problem(url: str) -> str | None:
     scheme, colon, rest = url.partition("://")
-    if not colon:
-        return None if is_connection_string(url) else f"give {FORMS}"
-    if scheme == "memory":
-        return None if not rest else "memory:// takes nothing after the slashes"
-    if scheme == "sqlite":
-        return _sqlite_problem(rest)
-    if scheme in ("redis", "rediss"):
-        return _redis_problem(url)
-    return f"give {FORMS}"
+    if scheme in ("redis", "rediss") or is_connection_string(url):
+        try:
+            parse(url)
+        except SettingsError as error:
+            raise SettingsError(f"{name}: {error}") from error
+        return
+    problem: str | None = f"give {FORMS}"
+    if colon and scheme == "sqlite":
+        problem = _sqlite_problem(rest)
+    elif colon and scheme == "memory":
+        problem = "memory:// takes nothing after the slashes" if rest else None
+    if problem:
+        raise SettingsError(f"{name} is {masked(url)!r}: {problem}")
 
 
 def _sqlite_problem(rest: str) -> str | None:
@@ -82,21 +80,6 @@ def _sqlite_problem(rest: str) -> str | None:
     return None
 
 
-def _redis_problem(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        # A port that is no number shows when it is read.
-        _ = parts.port
-    except ValueError:
-        # Python's message shows a part of the URL, which may be one of the password.
-        return "the port is no number; special characters in a password are written with % (@ is %40, / is %2F)"
-    if not parts.hostname:
-        return "the host is missing"
-    if not re.fullmatch(r"(/\d*)?", parts.path):
-        return "after the host comes the number of the database, as in redis://host:6379/0"
-    return None
-
-
 def is_connection_string(url: str) -> bool:
     """Whether it is meant in the syntax of StackExchange.Redis: no URL, but a port or an option."""
     return "://" not in url and re.search(r":\d|=", url) is not None
@@ -105,9 +88,3 @@ def is_connection_string(url: str) -> bool:
 def sqlite_path(url: str) -> Path:
     """The file of a ``sqlite:`` URL, whichever folder becomes the current one later."""
     return Path(url.removeprefix("sqlite:///")).absolute()
-
-
-def masked_url(url: str) -> str:
-    """The URL as it may be shown to people: without its passwords."""
-    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)
-    return re.sub(r"(?i)(password=)[^,&]*", r"\1***", url)
