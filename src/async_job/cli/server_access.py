@@ -30,6 +30,7 @@ class Problem(Struct):
 
     detail: str = ""
     title: str = ""
+    at: str = ""
 
 
 class ServerAccess:
@@ -99,7 +100,7 @@ class ServerAccess:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return JobNotFound(path.rpartition("/")[2])
         if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            return InvalidInput(says)
+            return InvalidInput(says, problem.at)
         if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
             return UsageError(says)
         return ServerError(f"{self._url} answered {answer.status_code}: {says}")

@@ -8,11 +8,12 @@ import msgspec
 
 from async_job.cli.access import HOLD
 from async_job.cli.view import JobView
+from async_job.core.job import Job
 from async_job.errors import UnknownType, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
 from async_job.store.open import sqlite_path
-from async_job.web.schemas import job_json
+from async_job.web.schemas import view_job
 
 
 def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) -> Jobs:
@@ -54,8 +55,12 @@ class StoreAccess:
         return (await self._jobs.submit(type, msgspec.json.encode(input))).id
 
     async def read(self, id: str) -> JobView:
-        return JobView.of(job_json(await self._jobs.get(id)))
+        return _view(await self._jobs.get(id))
 
     async def changed(self, id: str, after: int) -> JobView | None:
         job = await self._jobs.watch(id, lambda job: job.version != after, HOLD)
-        return None if job.version == after else JobView.of(job_json(job))
+        return None if job.version == after else _view(job)
+
+
+def _view(job: Job) -> JobView:
+    return JobView.of(msgspec.json.encode(view_job(job, root="")))
