@@ -1,0 +1,1 @@
+"""The store that many machines share: Redis ≥ 7.0 or Valkey ≥ 8."""

@@ -1,0 +1,77 @@
+"""Compares every job with every index, in bounded batches that each see one moment of the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from async_job.store.protocol import Finding
+from async_job.store.redis import scripts
+from async_job.store.redis.keys import Keys
+from async_job.store.redis.link import Link
+from async_job.store.redis.record import Field
+
+PAGE = 64
+"""Jobs a script call: each is looked for in every index."""
+
+
+async def check(link: Link, keys: Keys, now: int | None) -> list[Finding]:
+    """All that is not as promised. Jobs may come and go meanwhile: each is judged as it is when its batch is read."""
+    indexes = [key async for key in _scan(link, f"{keys.root}queue:*")]
+    indexes += [key async for key in _scan(link, f"{keys.root}claims:*")]
+    findings: dict[Finding, None] = {}
+    async for ids in _pages(_all_ids(link, keys, indexes)):
+        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, indexes, ids)))
+    async for page in _pages(_scan(link, f"{keys.root}unique:*")):
+        for found in await _ask(link, scripts.call("check_unique", keys, now, page)):
+            key = found.id.removeprefix(f"{keys.root}unique:").replace(":", "/", 1)
+            findings[Finding(found.problem, f"holds the unique key {key} and is not live")] = None
+    return list(findings)
+
+
+async def _ask(link: Link, command: tuple[Field, ...]) -> list[Finding]:
+    _, *flat = (await link.ask(command))[0]
+    texts: list[str] = [text.decode() for text in flat]
+    return [Finding(id, problem) for id, problem in zip(texts[::2], texts[1::2], strict=True)]
+
+
+async def _all_ids(link: Link, keys: Keys, indexes: list[bytes]) -> AsyncIterator[bytes]:
+    """The ids of all records, then of all indexes; many come twice."""
+    prefix = len(keys.jobs)
+    async for key in _scan(link, f"{keys.jobs}*"):
+        yield key[prefix:]
+    fixed = (keys.scheduled, keys.deadlines, keys.running, keys.kept, *keys.finished.values())
+    every: list[Field] = [*fixed, *indexes]
+    for index in every:
+        async for id in _members(link, index):
+            yield id
+
+
+async def _scan(link: Link, pattern: str) -> AsyncIterator[bytes]:
+    cursor: Field = 0
+    while True:
+        [[cursor, names]] = await link.ask(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
+        for name in names:
+            yield name
+        if cursor == b"0":
+            return
+
+
+async def _members(link: Link, index: Field) -> AsyncIterator[bytes]:
+    cursor: Field = 0
+    while True:
+        [[cursor, flat]] = await link.ask(("ZSCAN", index, cursor, "COUNT", 1000))
+        for id in flat[::2]:
+            yield id
+        if cursor == b"0":
+            return
+
+
+async def _pages(names: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    page: list[bytes] = []
+    async for name in names:
+        page.append(name)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,16 @@
+#!lua flags=no-writes
+-- KEYS 13…: unique keys. Answers, for those whose holder is not live or has another key, the key and the holder.
+
+local answers = {now}
+for at = 13, #KEYS do
+  local holder = call('GET', KEYS[at])
+  if holder then
+    local job = call('HMGET', jobs .. holder, 'state', 'type', 'unique_key')
+    local own = job[2] and job[3] and unique_key(job[2], job[3])
+    if not job[1] or finished[job[1]] or own ~= KEYS[at] then
+      answers[#answers + 1] = KEYS[at]
+      answers[#answers + 1] = holder
+    end
+  end
+end
+return answers

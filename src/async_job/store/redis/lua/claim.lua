@@ -1,0 +1,134 @@
+#!lua flags=allow-oom
+-- KEYS 13: the worker, 14: its claims, 15…: each queue and its wake list in turn.
+-- ARGV 4: worker, 5: number of the claim, 6: limit, 7: token.
+-- Answers the time, when the next scheduled job is due (or ''), and each job as it was: id, fields, and (unless
+-- the claim is a repeated one) its new attempt and version.
+
+local BATCH = 256
+local MOST_SKIPPED = 1024
+local worker, claims = KEYS[13], KEYS[14]
+local number, limit, token = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+
+local lease = tonumber(call('ZSCORE', leases, ARGV[4]) or 0)
+if lease == 0 then
+  return redis.error_reply('NOTENROLLED worker ' .. ARGV[4] .. ' is retired or was never enrolled')
+end
+local last = tonumber(call('HGET', worker, 'claim') or 0)
+if number < last then
+  return redis.error_reply('STALECLAIM claim ' .. ARGV[5] .. ' of worker ' .. ARGV[4] .. ': already at ' .. last)
+end
+
+local function next_due()
+  return tonumber(call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2])
+end
+
+-- Claims are kept under their number and place, so that a repeated claim finds its own in order.
+if number == last then
+  local held = {}
+  for n, id in ipairs(call('ZRANGEBYSCORE', claims, number * BATCH, number * BATCH + BATCH - 1)) do
+    held[n] = {id, call('HGETALL', jobs .. id)}
+  end
+  return {now, next_due() or '', held}
+end
+if lease <= now then
+  return redis.error_reply('LEASEOVER the lease of worker ' .. ARGV[4] .. ' is over')
+end
+
+local entries = {}
+
+local function promote()
+  local ids = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, BATCH)
+  local queued, woken = {}, {}
+  for _, id in ipairs(ids) do
+    local key = jobs .. id
+    local job = call('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version')
+    -- An id without a job has nothing to promote; it leaves the index with the others.
+    if job[4] then
+      local queue, version = job[1] or 'default', (job[5] or 1) + 1
+      call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', now, 'version', version)
+      gather(queued, root .. 'queue:' .. queue, (job[3] or job[4]) - (job[2] or 0) * 60000, id)
+      entries[#entries + 1] = id
+      entries[#entries + 1] = version .. ' queued due'
+      woken[queue] = true
+    end
+  end
+  call('ZREM', scheduled, unpack(ids))
+  write_all('ZADD', queued)
+  for queue in pairs(woken) do
+    call('SADD', queues, queue)
+    wake(root .. 'wake:' .. queue)
+  end
+end
+
+local due = next_due()
+if due and due <= now then
+  promote()
+  due = next_due()
+end
+
+-- The first ids of a queue, without those whose deadline has passed: they are the expirer's.
+local function ready(queue, wanted)
+  local late = tonumber(call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2])
+  if not late or late > now then return call('ZRANGE', queue, 0, wanted - 1) end
+  local found, from = {}, 0
+  while #found < wanted and from < MOST_SKIPPED do
+    local ids = call('ZRANGE', queue, from, from + BATCH - 1)
+    if #ids == 0 then break end
+    for n, deadline in ipairs(call('ZMSCORE', deadlines, unpack(ids))) do
+      if #found < wanted and not (deadline and tonumber(deadline) <= now) then found[#found + 1] = ids[n] end
+    end
+    from = from + BATCH
+  end
+  return found
+end
+
+local answers, claimed, started, off_deadlines = {}, {}, {}, {}
+
+local function start(id)
+  local key = jobs .. id
+  local fields = call('HGETALL', key)
+  local attempt, version, start_by, state = 0, 1, nil, nil
+  for at = 1, #fields, 2 do
+    local name = fields[at]
+    if name == 'attempt' then attempt = tonumber(fields[at + 1])
+    elseif name == 'version' then version = tonumber(fields[at + 1])
+    elseif name == 'start_by' then start_by = true
+    elseif name == 'state' then state = fields[at + 1] end
+  end
+  -- The queue held an id that is no queued job; it only leaves the queue.
+  if state ~= 'queued' then return end
+  attempt, version = attempt + 1, version + 1
+  call('HSET', key, 'data', 'STARTING', 'state', 'running', 'reason', 'claimed', 'token', token, 'attempt', attempt,
+    'started_at', now, 'updated_at', now, 'version', version)
+  claimed[#claimed + 1] = number * BATCH + #answers
+  claimed[#claimed + 1] = id
+  started[#started + 1] = now
+  started[#started + 1] = id
+  entries[#entries + 1] = id
+  entries[#entries + 1] = version .. ' running claimed'
+  if start_by then off_deadlines[#off_deadlines + 1] = id end
+  answers[#answers + 1] = {id, fields, attempt, version}
+end
+
+for at = 15, #KEYS, 2 do
+  if #answers >= limit then break end
+  local ids = ready(KEYS[at], limit - #answers)
+  if #ids > 0 then
+    for _, id in ipairs(ids) do start(id) end
+    call('ZREM', KEYS[at], unpack(ids))
+  end
+end
+
+call('HSET', worker, 'claim', number)
+if #answers > 0 then
+  call('ZADD', claims, unpack(claimed))
+  call('ZADD', running, unpack(started))
+  if #off_deadlines > 0 then call('ZREM', deadlines, unpack(off_deadlines)) end
+end
+record(entries)
+if #answers == limit then
+  for at = 15, #KEYS, 2 do
+    if call('EXISTS', KEYS[at]) == 1 then wake(KEYS[at + 1]) end
+  end
+end
+return {now, due or '', answers}

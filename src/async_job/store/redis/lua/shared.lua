@@ -1,0 +1,55 @@
+-- Prepended to every script: the names of the indexes, the time, and what several transitions do alike.
+-- KEYS begins with the indexes (keys.py: Keys.indexes), ARGV with the time or '', the prefix of jobs and the root of all else.
+
+local call = redis.call
+local scheduled, deadlines, running, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local kept, changes, changed, queues = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local finished = {succeeded = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], expired = KEYS[12]}
+local jobs, root = ARGV[2], ARGV[3]
+
+-- The server's own time, unless a test gives its clock's.
+local now = tonumber(ARGV[1])
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local CHANGES_KEPT = 10000
+
+-- One entry of the change log for all that the call did: names are ids, values "version state reason". The entry's
+-- number is that of its last job, so that a reader sees from the numbers alone whether something was trimmed between.
+local function record(entries)
+  local count = #entries / 2
+  if count == 0 then return end
+  local last = call('INCRBY', changed, count)
+  local first_kept = string.format('0-%.0f', math.max(last - CHANGES_KEPT, 0))
+  call('XADD', changes, 'MINID', '~', first_kept, string.format('0-%.0f', last), unpack(entries))
+end
+
+-- One token wakes one idle worker; its claim passes the token on when it leaves work behind.
+local function wake(list)
+  if call('LLEN', list) == 0 then call('RPUSH', list, '1') end
+end
+
+local function unique_key(type, key)
+  return root .. 'unique:' .. string.gsub(string.gsub(type, '%%', '%%25'), ':', '%%3A') .. ':' .. key
+end
+
+local function worker_of(token)
+  return string.match(token or '', '^(.*):') or ''
+end
+
+-- Collects members of several sorted sets, to be written with one command each.
+local function gather(into, key, score, member)
+  local list = into[key]
+  if not list then
+    list = {}
+    into[key] = list
+  end
+  if score then list[#list + 1] = score end
+  list[#list + 1] = member
+end
+
+local function write_all(command, gathered)
+  for key, list in pairs(gathered) do call(command, key, unpack(list)) end
+end

@@ -1,0 +1,43 @@
+"""The scripts, one for each transition: read from ``lua/`` and called by their hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha1
+from importlib.resources import files
+from typing import Final
+
+from async_job.store.redis.keys import Keys
+from async_job.store.redis.record import Field
+
+NAMES: Final = (
+    *("submit", "claim", "apply", "report"),
+    *("enroll", "extend", "retire"),
+    *("rescuable", "overdue", "purge", "counts", "check", "check_unique", "health"),
+)
+
+
+def _read(name: str) -> str:
+    return (files("async_job.store.redis") / "lua" / f"{name}.lua").read_text()
+
+
+def _script(name: str, shared: str) -> bytes:
+    # The first line says what kind of script it is and has to stay the first.
+    head, _, body = _read(name).partition("\n")
+    return f"{head}\n{shared}\n{body}".encode()
+
+
+TEXTS: Final[dict[str, bytes]] = {name: _script(name, _read("shared")) for name in NAMES}
+HASHES: Final[dict[str, str]] = {name: sha1(text, usedforsecurity=False).hexdigest() for name, text in TEXTS.items()}
+
+LOAD: Final[list[tuple[Field, ...]]] = [("SCRIPT", "LOAD", text) for text in TEXTS.values()]
+"""The commands that make the scripts known to a server that has lost them."""
+
+
+def call(
+    name: str, keys: Keys, now: int | None, more_keys: Iterable[Field] = (), arguments: Iterable[Field] = ()
+) -> tuple[Field, ...]:
+    """The command that runs a script. ``now``: a test's time; ``None``: the server's own."""
+    declared = (*keys.indexes, *more_keys)
+    time: Field = "" if now is None else now
+    return ("EVALSHA", HASHES[name], len(declared), *declared, time, keys.jobs, keys.root, *arguments)

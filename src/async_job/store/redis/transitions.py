@@ -1,0 +1,152 @@
+"""The arguments of the scripts that take many items, and what their replies mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from async_job.core.job import PRIORITY_STEP, Change, Job, LogLine, State
+from async_job.errors import StoreBroken
+from async_job.store import codec
+from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, Stale, Submitted
+from async_job.store.redis import scripts
+from async_job.store.redis.keys import Keys
+from async_job.store.redis.record import Field, decode, encode, encode_change
+
+
+class Declared:
+    """The keys that a call's items name by their place; each is declared once."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._first = len(keys.indexes) + 1
+        self._places: dict[str | bytes, int] = {}
+
+    def place(self, key: str | bytes) -> int:
+        return self._places.setdefault(key, self._first + len(self._places))
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self._places)
+
+
+def submit(keys: Keys, now: int | None, jobs: list[Job]) -> tuple[Field, ...]:
+    declared = Declared(keys)
+    arguments: list[Field] = []
+    for job in jobs:
+        scheduled = job.state is State.SCHEDULED
+        fields = encode(job)
+        arguments += (
+            job.id,
+            0 if scheduled else declared.place(keys.queue(job.queue)),
+            declared.place(keys.wake(job.queue)),
+            declared.place(keys.unique(job.type, job.unique_key)) if job.unique_key is not None else 0,
+            job.scheduled_for if scheduled else job.rank,
+            "" if job.start_by is None or job.attempt else job.start_by,
+            f"{job.version} {job.state} {job.reason}",
+            len(fields),
+        )
+        arguments += fields
+    queues = {job.queue for job in jobs}
+    return scripts.call("submit", keys, now, declared, (len(queues), *queues, len(jobs), *arguments))
+
+
+def submitted(jobs: list[Job], answers: list[bytes]) -> list[Submitted]:
+    found = [answer.decode() for answer in answers]
+    return [Submitted(id, created=id == job.id) for job, id in zip(jobs, found, strict=True)]
+
+
+def claim(keys: Keys, now: int | None, claim_id: ClaimId, queues: Iterable[str], limit: int) -> tuple[Field, ...]:
+    declared = [keys.worker(claim_id.worker), keys.claims(claim_id.worker)]
+    for queue in dict.fromkeys(queues):
+        declared += (keys.queue(queue), keys.wake(queue))
+    return scripts.call("claim", keys, now, declared, (claim_id.worker, claim_id.n, limit, claim_id.token))
+
+
+def claimed(claim_id: ClaimId, reply: list[Any]) -> Claimed:
+    now, due, rows = reply
+    jobs = [_claimed_job(claim_id.token, now, *row) for row in rows]
+    held = [job for job in jobs if job is not None and job.token == claim_id.token]
+    return Claimed(held, int(due) if due != b"" else None)
+
+
+def _claimed_job(
+    token: str, now: int, id: bytes, fields: list[bytes], attempt: int | None = None, version: int | None = None
+) -> Job | None:
+    if attempt is None:
+        return decode(id.decode(), fields)
+    started: dict[str, Any] = {"state": State.RUNNING, "reason": "claimed", "token": token}
+    started |= {"attempt": attempt, "version": version, "started_at": now, "updated_at": now}
+    return decode(id.decode(), fields, **started)
+
+
+def report(keys: Keys, now: int | None, beats: list[Beat]) -> tuple[Field, ...]:
+    declared = Declared(keys)
+    arguments: list[Field] = []
+    for beat in beats:
+        lines = _lines(beat.log)
+        arguments += (
+            beat.id,
+            beat.token,
+            "" if beat.progress is None else codec.encode(beat.progress),
+            declared.place(keys.log(beat.id)) if lines else 0,
+            len(lines),
+        )
+        arguments += lines
+    return scripts.call("report", keys, now, declared, (len(beats), *arguments))
+
+
+def reported(_: list[Beat], answers: list[bytes]) -> list[Answer]:
+    return [Answer(answer.decode()) for answer in answers]
+
+
+def _lines(log: tuple[LogLine, ...]) -> list[Field]:
+    return [codec.encode(line) for line in log[-codec.LOG_LINES_KEPT :]]
+
+
+def apply(keys: Keys, now: int | None, changes: list[Change]) -> tuple[Field, ...]:
+    declared = Declared(keys)
+    arguments: list[Field] = []
+    for change in changes:
+        arguments += _change(keys, declared, change)
+    return scripts.call("apply", keys, now, declared, (len(changes), *arguments))
+
+
+def _change(keys: Keys, declared: Declared, change: Change) -> list[Field]:
+    job, guard = change.job, change.guard
+    set_fields, drop, maybe_drop = encode_change(change)
+    lines = _lines(change.log)
+    return [
+        *(job.id, guard.state, guard.token or "", int(guard.uncancelled), int(guard.lapsed), int(change.outcome)),
+        *(job.version, change.state, change.fields["reason"]),
+        *(change.fields.get("scheduled_for", ""), job.priority * PRIORITY_STEP),
+        *(_or_nothing(change.get("finished_at")), _or_nothing(change.get("kept_until"))),
+        _or_nothing(change.get("start_by")),
+        *(declared.place(keys.queue(job.queue)), declared.place(keys.wake(job.queue))),
+        declared.place(keys.unique(job.type, job.unique_key)) if job.unique_key is not None else 0,
+        declared.place(keys.log(job.id)) if lines else 0,
+        *(len(set_fields), len(drop), len(maybe_drop), len(lines)),
+        *(*set_fields, *drop, *maybe_drop, *lines),
+    ]
+
+
+def _or_nothing(value: int | None) -> Field:
+    return "" if value is None else value
+
+
+def applied(changes: list[Change], answers: list[Any]) -> list[Job | Stale]:
+    return [_applied(change, answer) for change, answer in zip(changes, answers, strict=True)]
+
+
+def _applied(change: Change, answer: Any) -> Job | Stale:
+    if isinstance(answer, int):
+        return replace(change.job, **change.fields, version=answer)
+    word, *rest = answer
+    if word == b"gone":
+        return Stale(None)
+    job = decode(change.job.id, rest[0])
+    if word == b"stale":
+        return Stale(job, rest[1].decode() or None)
+    if job is None:
+        raise StoreBroken(f"job {change.job.id} lost its fields in the middle of a change")
+    return job

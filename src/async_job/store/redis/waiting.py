@@ -1,0 +1,96 @@
+"""Reads that wait, each on a connection of its own: the change log, and the wake lists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection
+
+from async_job.core.job import State
+from async_job.store.protocol import Changes, Entry
+from async_job.store.redis.keys import Keys
+from async_job.store.redis.link import Link
+
+ENTRIES_A_READ: Final = 256
+LINKS_KEPT: Final = 4
+SHORTEST: Final = 0.001
+"""For both commands a timeout of 0 would mean for ever."""
+
+
+class WaitingReads:
+    """Gives each waiting read a connection that nobody else uses meanwhile, and keeps a few for the next."""
+
+    def __init__(self, keys: Keys, connect: Callable[[], Awaitable[AbstractConnection]], patience: float) -> None:
+        self._keys = keys
+        self._connect = connect
+        self._patience = patience
+        self._idle: list[Link] = []
+        self._closed = False
+        self._seen = 0
+
+    async def changes(self, after: str | None, timeout: float) -> Changes:
+        """See ``Store.changes``. Entries are numbered through, job by job: what is missing behind ``after`` was trimmed
+        away, and a log that ends before it is another one than it was."""
+        async with self._link() as link:
+            if after is None or not after.isdecimal() or int(after) > self._seen:
+                # A cursor that this process has not met may be any text; it is looked at before anything waits for it.
+                last = await self._last(link)
+                if after is None or not after.isdecimal() or int(after) > last:
+                    return Changes([], str(last), reset=after is not None)
+            number = int(after)
+            block = ("BLOCK", max(1, round(timeout * 1000))) if timeout > 0 else ()
+            read = ("XREAD", "COUNT", ENTRIES_A_READ, *block, "STREAMS", self._keys.changes, f"0-{number}")
+            [streams] = await link.ask(read, block=max(timeout, 0.0))
+            if streams:
+                return self._entries(number, streams[0][1])
+            last = await self._last(link)
+            return Changes([], str(last), reset=True) if last < number else Changes([], after)
+
+    async def _last(self, link: Link) -> int:
+        [last] = await link.ask(("GET", self._keys.changed))
+        self._seen = int(last or 0)
+        return self._seen
+
+    def _entries(self, after: int, rows: list[tuple[bytes, list[bytes]]]) -> Changes:
+        last = self._seen = _number(rows[-1])
+        if _number(rows[0]) - len(rows[0][1]) // 2 != after:
+            return Changes([], str(last), reset=True)
+        return Changes([entry for _, flat in rows for entry in _jobs(flat)], str(last))
+
+    async def wake(self, queues: Sequence[str], timeout: float) -> None:
+        async with self._link() as link:
+            lists = [self._keys.wake(queue) for queue in queues]
+            block = max(timeout, SHORTEST)
+            await link.ask(("BLPOP", *lists, f"{block:.3f}"), block=block)
+
+    @asynccontextmanager
+    async def _link(self) -> AsyncIterator[Link]:
+        link = self._idle.pop() if self._idle else Link(self._connect, self._patience)
+        try:
+            yield link
+        finally:
+            if self._closed or len(self._idle) >= LINKS_KEPT:
+                await link.drop()
+            else:
+                self._idle.append(link)
+
+    async def close(self) -> None:
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for link in idle:
+            await link.drop()
+
+
+def _number(row: tuple[bytes, Any]) -> int:
+    return int(row[0].partition(b"-")[2])
+
+
+def _jobs(flat: list[bytes]) -> list[Entry]:
+    """An entry of the stream holds ids, each with "version state reason"."""
+    entries = []
+    for at in range(0, len(flat), 2):
+        version, state, reason = flat[at + 1].decode().split(" ", 2)
+        entries.append(Entry(flat[at].decode(), int(version), State(state), reason))
+    return entries
