@@ -215,7 +215,7 @@ async def test_everything_at_once(store: Store, stores: list[Store], clock: Manu
 
     async def canceller(own: Store) -> None:
         for job in await own.get(names[::5]):
-            if job is not None and not job.done:
+            if job is not None and not job.done and job.cancel_requested_at is None:
                 await own.apply([change(job, CancelRequested(), own.now())])
 
     async def ended() -> int:
