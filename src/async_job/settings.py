@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 import msgspec
 from msgspec import Meta, Struct
 
+from async_job.core.lifecycle import Retention
 from async_job.core.submission import NAME
 from async_job.errors import SettingsError
 from async_job.store.open import check_url
@@ -151,6 +152,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.renew:
             msgspec.structs.force_setattr(self, "renew", self.lease / 3)
+
+    @property
+    def retention(self) -> Retention:
+        """How long finished jobs are kept, as the policy takes it."""
+        return Retention(
+            succeeded=round(self.keep_succeeded * 1000),
+            cancelled=round(self.keep_cancelled * 1000),
+            expired=round(self.keep_expired * 1000),
+            failed=round(self.keep_failed * 1000),
+        )
 
 
 class Setting(Struct, frozen=True, kw_only=True):
