@@ -23,8 +23,8 @@ def elapsed() -> float:
 
 
 class Contact:
-    """``with contact:`` stands around what asks the store. An error ends the block, and is noted instead of raised: it is
-    said once that the store is away and once that it is back.
+    """``with contact:`` stands around what asks the store. An error ends the block, and is noted instead of raised: it
+    is said once that the store is away and once that it is back.
 
     Who has just come, or was cut off or asleep, must not conclude from a lapsed lease that its holder is dead: the
     holder may have been cut off too. So ``steady`` holds only after one whole ``lease`` (seconds) without any of that,

@@ -27,8 +27,8 @@ log = structlog.get_logger()
 
 
 class Keeper:
-    """``prepare`` makes the launch of the next process (``None``: there is to be none), and ``bury`` is told how the last
-    one ended, before the next is prepared. ``on_ready`` is called whenever a process has come to work."""
+    """``prepare`` makes the launch of the next process (``None``: there is to be none), and ``bury`` is told how the
+    last one ended, before the next is prepared. ``on_ready`` is called whenever a process has come to work."""
 
     def __init__(
         self,

@@ -56,9 +56,9 @@ def run(
     reload: bool = False,
     on_ready: Callable[[], None] | None = None,
 ) -> int:
-    """Runs the HTTP process, if there is a socket to ``listen`` on, and the workers, until a SIGTERM or SIGINT. Gives the
-    exit code. ``reload``: starts them anew when a Python file below the current folder changes. ``on_ready`` is called
-    once, when all of them have come to work."""
+    """Runs the HTTP process, if there is a socket to ``listen`` on, and the workers, until a SIGTERM or SIGINT; the
+    exit code. ``reload``: starts them anew when a Python file below the current folder changes. ``on_ready`` is
+    called once, when all of them have come to work."""
     try:
         if settings.store.startswith("memory:"):
             raise SettingsError(
