@@ -5,6 +5,7 @@ AsyncJobError
 │   ├── SettingsError           a setting is wrong; the message names it
 │   ├── RegistrationError       a function cannot be registered as it is written
 │   ├── InvalidInput            an input does not fit the function's signature
+│   │   └── NotJson             an input is no JSON at all
 │   ├── UnknownType             no function is registered under this name
 │   └── ForkError               an object was carried into another process
 ├── JobNotFound                 no such job, or it is no longer kept
@@ -65,6 +66,10 @@ class InvalidInput(UsageError):
         super().__init__(f"{reason} - at {path}" if path else reason)
         self.reason = reason
         self.path = path
+
+
+class NotJson(InvalidInput):
+    """An input is no JSON at all."""
 
 
 class InvalidOptions(UsageError):

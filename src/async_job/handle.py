@@ -15,13 +15,15 @@ R = TypeVar("R")
 class Handle(Generic[R]):
     """A job by its id; ``R`` is the type of its result. Every question reads the store anew."""
 
-    __slots__ = ("_jobs", "created", "id")
+    __slots__ = ("_jobs", "created", "id", "submitted")
 
-    def __init__(self, jobs: Jobs, id: str, created: bool = True) -> None:
+    def __init__(self, jobs: Jobs, id: str, created: bool = True, submitted: Job | None = None) -> None:
         self._jobs = jobs
         self.id = id
         self.created = created
         """False: a live job had the unique key already, and this is that job."""
+        self.submitted = submitted
+        """The job as this submit has stored it, if it was one that did."""
 
     async def job(self) -> Job:
         """The whole job as it is now. Raises ``JobNotFound`` when it is no longer kept."""

@@ -241,7 +241,7 @@ class Jobs:
             holder = await self.get(answer.id)
             message = f"job {answer.id} is live and has the unique key {options.unique_key!r} of {function.type!r}"
             raise UniqueKeyHeld(message, holder, answer.id)
-        return Handle(self, answer.id, answer.created)
+        return Handle(self, answer.id, answer.created, job if answer.created else None)
 
     async def get(self, id: str) -> Job:
         """The job as it is now. Raises ``JobNotFound``."""
@@ -355,8 +355,12 @@ class Jobs:
     async def close(self) -> None:
         """Closes what the running event loop has opened."""
         opening = self._opening.pop(asyncio.get_running_loop(), None)
-        if opening is not None and self._pid == os.getpid():
-            await (await opening).close()
+        if opening is None or self._pid != os.getpid():
+            return
+        await asyncio.wait([opening])
+        # What could not be opened has nothing to close.
+        if not opening.cancelled() and opening.exception() is None:
+            await opening.result().close()
 
     async def __aenter__(self) -> Self:
         await self.store()

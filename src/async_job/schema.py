@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from async_job.context import Context
-from async_job.errors import InvalidInput, RegistrationError
+from async_job.errors import InvalidInput, NotJson, RegistrationError
 
 
 class InputSchema:
@@ -89,7 +89,10 @@ class InputSchema:
             message, _, path = str(error).partition(" - at `")
             raise InvalidInput(message, path.rstrip("`")) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInput(f"not JSON: {error}") from error
+            raise NotJson(f"not JSON: {error}") from error
+        except Exception as error:
+            # Types of the user's and of other libraries run their own code here.
+            raise InvalidInput(f"cannot be read: {type(error).__name__}: {error}") from error
 
     def arguments(self, text: bytes, context: Context) -> tuple[list[Any], dict[str, Any]]:
         """What to call the function with: positional-only arguments, and the others by name."""

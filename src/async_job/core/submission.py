@@ -73,6 +73,8 @@ def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: in
         ready = now + round(options.delay * 1000)
     elif options.run_at is not None:
         ready = max(now, options.run_at)
+        if ready - now > LONGEST_DELAY * 1000:
+            raise InvalidOptions("run_at is more than ten years away", "run_at")
     timeout = defaults.timeout if options.timeout is None else options.timeout
     return Job(
         id=id,

@@ -1,0 +1,132 @@
+"""The HTTP server: a process of its own (``python -m async_job.server``, started by a supervisor), or together with
+a worker in this process, for stores that no other process can reach."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from async_job import asgi, logs
+from async_job.errors import StoreRefused, StoreUnavailable, UsageError
+from async_job.jobs import Jobs
+from async_job.loading import load_jobs
+from async_job.web.connection import Connection
+from async_job.worker.launch import EX_CONFIG, receive_launch
+from async_job.worker.parent import end_with_parent
+from async_job.worker.signs import Signs
+
+KEEP_ALIVE: Final = 15
+"""Seconds for which a connection without a request is kept."""
+
+OnReady = Callable[[], None]
+
+log = logs.get_logger()
+
+
+class Server(uvicorn.Server):
+    """uvicorn with our own signals: it ends in order, with an exit code, and keeps nobody waiting meanwhile."""
+
+    def __init__(self, app: ASGIApp, grace: float, closing: asyncio.Event, on_ready: OnReady | None) -> None:
+        self._closing = closing
+        self._on_ready = on_ready
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Connection,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=max(1, round(grace)),
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The first signal asks for an end in order, the second for one at once. uvicorn's own handling would end the
+        process by the signal."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def serve_embedded(
+    jobs: Jobs, listen: socket.socket, on_ready: OnReady | None = None, *, target: str | None = None
+) -> int:
+    """Serves HTTP on the bound, listening socket and runs the jobs, all in this process, until a signal ends it.
+    ``target`` is for child processes, see ``asgi.lifespan``. The exit code."""
+    closing = asyncio.Event()
+    app = asgi.app(jobs, worker=True, target=target, closing=closing)
+    return _run(jobs, Server(app, jobs.settings.grace, closing, on_ready), listen)
+
+
+def main() -> int:
+    """Serves HTTP until SIGTERM; the exit code is for the supervisor."""
+    launch = receive_launch()
+    end_with_parent(launch.life_fd)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(launch.settings)
+    try:
+        jobs = load_jobs(launch.target)
+        jobs.configure(settings=launch.settings)
+        # The built-in job is registered by this, or cannot be.
+        log.debug("the server starts", types=len(jobs.functions))
+    except UsageError as error:
+        sys.stderr.write(f"async-job: {error}\n")
+        return EX_CONFIG
+    closing = asyncio.Event()
+    server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, Signs(launch.signs_fd).start)
+    return _run(jobs, server, socket.socket(fileno=launch.listen_fd))
+
+
+def _run(jobs: Jobs, server: Server, listen: socket.socket) -> int:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(jobs, server, listen))
+
+
+async def _serve(jobs: Jobs, server: Server, listen: socket.socket) -> int:
+    try:
+        await jobs.store()
+    except StoreRefused as error:
+        sys.stderr.write(f"async-job: {error}\n")
+        return EX_CONFIG
+    except StoreUnavailable as error:
+        # The application says so, and tries again.
+        log.debug("the store does not answer", error=str(error))
+    await server.serve([listen])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Answers: translates HTTP to the ``Jobs`` facade. Handlers take an ASGI scope and give an ``Answer``."""

@@ -1,0 +1,117 @@
+"""Reads a request's body, and refuses what is too large, too slow, too deep or no JSON before anybody parses it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from starlette.types import Receive, Scope
+
+from async_job.web.problems import Problem
+from async_job.web.request import header
+
+DEADLINE: Final = 30.0
+"""Seconds in which a body has to be there."""
+STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+JSON_TYPE: Final = re.compile(rb"application/(?:json|[\w.+-]+\+json)")
+CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?(?:utf-?8|us-ascii)["']?""")
+
+
+class ClientGone(Exception):
+    """The client has closed its connection: there is nobody to answer."""
+
+
+async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
+    """The body as JSON text, not yet parsed; empty if there is none."""
+    body = await read(scope, receive, most)
+    if body:
+        _check_type(scope)
+        _check_encoding(body)
+    return body
+
+
+async def read(scope: Scope, receive: Receive, most: int) -> bytes:
+    """The body, of at most ``most`` bytes. One that says it is longer is refused without reading any of it."""
+    length = header(scope, b"content-length") or b"0"
+    if length.isdigit() and int(length[:20]) > most:
+        raise _too_large(most)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        try:
+            async with asyncio.timeout(DEADLINE):
+                body = await _read_on(body, receive, most)
+        except TimeoutError as error:
+            detail = f"the body did not arrive within {DEADLINE:g} s"
+            raise Problem(408, "body_timeout", detail, [(b"connection", b"close")]) from error
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+async def _read_on(begun: bytes, receive: Receive, most: int) -> bytes:
+    parts, size, more = [begun], len(begun), True
+    while more:
+        if size > most:
+            raise _too_large(most)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, "too_large", f"the body may have at most {most} bytes")
+
+
+def _check_type(scope: Scope) -> None:
+    given = header(scope, b"content-type")
+    media, *parameters = [part.strip().lower() for part in (given or b"").split(b";")]
+    charset = [part for part in parameters if part.startswith(b"charset")]
+    fits = JSON_TYPE.fullmatch(media) and all(CHARSET.fullmatch(part) for part in charset)
+    coding = header(scope, b"content-encoding")
+    if coding is not None and coding.strip().lower() != b"identity":
+        raise Problem(415, "unsupported_content_encoding", "send the body as it is, without Content-Encoding")
+    if not fits:
+        is_said = "has no Content-Type" if given is None else f"is {given[:200].decode('latin-1')}"
+        detail = (
+            f"the body {is_said}, and has to be JSON in UTF-8: add -H 'Content-Type: application/json' "
+            "(curl's -d sends a form)"
+        )
+        raise Problem(415, "unsupported_media_type", detail)
+
+
+def _check_encoding(body: bytes) -> None:
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, "malformed_json", f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def check_input(text: bytes, most: int, depth: int) -> None:
+    """Raises a problem when an input is larger than ``most`` bytes or nested deeper than ``depth``."""
+    if len(text) > most:
+        raise Problem(413, "too_large", f"the input may have at most {most} bytes, and has {len(text)}")
+    if text.count(b"[") + text.count(b"{") > depth and _depth(text) > depth:
+        raise Problem(422, "too_deep", f"the input may be nested at most {depth} deep")
+
+
+def _depth(text: bytes) -> int:
+    """How deep the brackets nest; those in strings do not count."""
+    depth = deepest = 0
+    for bracket in STRING.sub(b"", text).translate(None, NO_BRACKETS):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest

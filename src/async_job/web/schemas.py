@@ -1,0 +1,241 @@
+"""The JSON of ``/v1``: what is sent to it, and how a job looks from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+from async_job.core.job import Attempt, ErrorInfo, ErrorKind, Job, Progress, State
+from async_job.core.submission import OnConflict, Options
+from async_job.function import JobFunction
+
+
+class Submission(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/jobs``. Durations are seconds."""
+
+    type: str
+    input: Raw = Raw(b"{}")
+    queue: str | None = None
+    priority: int = 0
+    delay: float | None = None
+    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    start_within: float | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    unique_key: str | None = None
+    on_conflict: OnConflict = OnConflict.RETURN_EXISTING
+    labels: dict[str, str] = {}
+
+    @property
+    def options(self) -> Options:
+        return Options(
+            queue=self.queue,
+            priority=self.priority,
+            delay=self.delay,
+            run_at=None if self.run_at is None else round(self.run_at.timestamp() * 1000),
+            start_within=self.start_within,
+            timeout=self.timeout,
+            max_attempts=self.max_attempts,
+            unique_key=self.unique_key,
+            on_conflict=self.on_conflict,
+            labels=self.labels,
+        )
+
+
+class ProgressView(Struct, frozen=True):
+    percent: float | None
+    current: float
+    total: float | None
+    message: str | None
+
+
+class ErrorView(Struct, frozen=True):
+    kind: ErrorKind
+    type: str
+    message: str
+    retryable: bool
+    traceback: str
+
+
+class AttemptView(Struct, frozen=True, kw_only=True):
+    """A run. One that goes on has no ``ended_at`` and no ``reason``."""
+
+    number: int
+    started_at: str | None
+    ended_at: str | None = None
+    reason: str | None = None
+    worker: str
+    error: ErrorView | None = None
+
+
+class Links(Struct, frozen=True, rename={"itself": "self"}):
+    itself: str
+    result: str
+    cancel: str
+    retry: str
+
+
+class JobView(Struct, frozen=True, kw_only=True):
+    """A job as ``/v1`` shows it. Times are RFC 3339 in UTC; ``done`` is the one boolean to loop on."""
+
+    id: str
+    type: str
+    queue: str
+    priority: int
+    state: State
+    done: bool
+    status: str
+    reason: str
+    progress: ProgressView | None
+    attempt: int
+    max_attempts: int
+    failures: int
+    crashes: int
+    max_crashes: int
+    cancel_requested_at: str | None
+    created_at: str
+    scheduled_for: str
+    start_by: str | None
+    started_at: str | None
+    finished_at: str | None
+    updated_at: str
+    kept_until: str | None
+    labels: dict[str, str]
+    input: Raw
+    result: Raw | None
+    error: ErrorView | None
+    attempts: list[AttemptView]
+    links: Links
+    version: int
+
+
+class JobType(Struct, frozen=True):
+    """A registered function, with the JSON Schema of what it takes and gives."""
+
+    type: str
+    description: str
+    queue: str
+    runner: Literal["async", "thread", "process"]
+    max_attempts: int
+    max_crashes: int
+    timeout: float | None
+    default: bool
+    input_schema: dict[str, Any]
+    result_schema: dict[str, Any]
+
+
+class JobTypes(Struct, frozen=True):
+    items: list[JobType] = field(default_factory=list)
+
+
+def time(at: int) -> str:
+    """Milliseconds since 1970 as RFC 3339: ``2026-01-31T08:15:00.250Z``."""
+    seconds, milliseconds = divmod(at, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03}Z"
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else time(at)
+
+
+def view_job(job: Job, root: str) -> JobView:
+    """``root`` is where the application is mounted, as in ``/jobs``; empty: at the top."""
+    return JobView(
+        id=job.id,
+        type=job.type,
+        queue=job.queue,
+        priority=job.priority,
+        state=job.state,
+        done=job.done,
+        status=job.status,
+        reason=job.reason,
+        progress=_progress(job.progress),
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        failures=job.failures,
+        crashes=job.crashes,
+        max_crashes=job.max_crashes,
+        cancel_requested_at=_time(job.cancel_requested_at),
+        created_at=time(job.created_at),
+        scheduled_for=time(job.scheduled_for),
+        start_by=_time(job.start_by),
+        started_at=_time(job.started_at),
+        finished_at=_time(job.finished_at),
+        updated_at=time(job.updated_at),
+        kept_until=_time(job.kept_until),
+        labels=job.labels,
+        input=Raw(job.input),
+        result=None if job.result is None else Raw(job.result),
+        error=view_error(job.error),
+        attempts=_attempts(job),
+        links=_links(job.id, root),
+        version=job.version,
+    )
+
+
+def job_path(id: str, root: str) -> str:
+    return f"{root}/v1/jobs/{id}"
+
+
+def _links(id: str, root: str) -> Links:
+    path = job_path(id, root)
+    return Links(path, f"{path}/result", f"{path}/cancel", f"{path}/retry")
+
+
+def _progress(progress: Progress | None) -> ProgressView | None:
+    if progress is None:
+        return None
+    return ProgressView(progress.percent, progress.current, progress.total, progress.message)
+
+
+def view_error(error: ErrorInfo | None) -> ErrorView | None:
+    if error is None:
+        return None
+    return ErrorView(error.kind, error.type, error.message, error.retryable, error.traceback)
+
+
+def _attempts(job: Job) -> list[AttemptView]:
+    """The ended runs, which are stored, and the one that goes on or succeeded, which shows in the job itself."""
+    views = [_attempt(attempt) for attempt in job.attempts]
+    if job.state is State.RUNNING:
+        views.append(AttemptView(number=job.attempt, started_at=_time(job.started_at), worker=job.worker))
+    elif job.state is State.SUCCEEDED:
+        views.append(
+            AttemptView(
+                number=job.attempt,
+                started_at=_time(job.started_at),
+                ended_at=_time(job.finished_at),
+                reason=job.reason,
+                worker=job.worker,
+            )
+        )
+    return views
+
+
+def _attempt(attempt: Attempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        started_at=time(attempt.started_at),
+        ended_at=time(attempt.ended_at),
+        reason=attempt.reason,
+        worker=attempt.worker,
+        error=view_error(attempt.error),
+    )
+
+
+def view_type(function: JobFunction[..., Any, Any], default: bool) -> JobType:
+    defaults = function.defaults
+    return JobType(
+        type=defaults.type,
+        description=function.description,
+        queue=defaults.queue,
+        runner=function.runner,
+        max_attempts=defaults.max_attempts,
+        max_crashes=defaults.max_crashes,
+        timeout=defaults.timeout,
+        default=default,
+        input_schema=function.input.json_schema,
+        result_schema=function.result.json_schema,
+    )
