@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from operator import attrgetter
 from pathlib import Path
+
+import msgspec
 
 from async_job.errors import UsageError
 from async_job.jobs import Jobs
@@ -61,3 +64,25 @@ def _place(error: BaseException) -> str:
         if frame.filename not in machinery and not frame.filename.startswith("<frozen")
     ]
     return f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
+
+
+def main() -> int:
+    """Prints, for a process that does not want to import it itself, the settings of the program that is named: as
+    JSON, or a JSON text that says why there are none. The flags come by standard input."""
+    # What the program prints while it is imported is none of the answer.
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    flags = msgspec.json.decode(sys.stdin.buffer.read())
+    try:
+        jobs = load_jobs(sys.argv[1])
+        jobs.configure(flags=flags)
+        told: object = jobs.loaded
+    except UsageError as error:
+        told = str(error)
+    with answer:
+        answer.write(msgspec.json.encode(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -87,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: Annotated[str, _text("The address the server listens on.", allowed="a host name or an IP address")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, _number("The port the server listens on.", least=1, most=65535)] = 5079
+    port: Annotated[int, _number("The port the server listens on; 0: any free one.", least=0, most=65535)] = 5079
     allow_open: Annotated[
         bool, Meta(description="Listen on other addresses than this machine's own, without keys.")
     ] = False

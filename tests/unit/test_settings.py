@@ -140,8 +140,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"pyproject": "[tool.async-job]\nworker = 1"}, ["worker (pyproject.toml)", "did you mean workers?"]),
     ({"environ": {"ASYNC_JOB_LEESE": "1"}}, ["ASYNC_JOB_LEESE is no setting", "did you mean ASYNC_JOB_LEASE?"]),
     # Values of the wrong type or out of bounds.
-    ({"arguments": {"port": "80"}}, ["port is '80' (argument)", "a whole number from 1 to 65535"]),
-    ({"flags": {"port": 0}}, ["port is '0' (--port)", "a whole number from 1 to 65535"]),
+    ({"arguments": {"port": "80"}}, ["port is '80' (argument)", "a whole number from 0 to 65535"]),
+    ({"flags": {"port": 65536}}, ["port is '65536' (--port)", "a whole number from 0 to 65535"]),
     ({"toml": 'workers = "4"'}, ["workers is '4' (async-job.toml)", "a whole number from 0 to 256"]),
     ({"toml": "workers = 1.5"}, ["workers is '1.5' (async-job.toml)"]),
     ({"toml": "lease = inf"}, ["lease is 'inf' (async-job.toml)", f"{SECONDS} 0.1 to 3600"]),

@@ -108,6 +108,50 @@ def root(
 
 
 @app.command()
+def serve(
+    target: Target = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="The address to listen on. By default 127.0.0.1.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="The port to listen on. By default 5079.")] = None,
+    store: StoreUrl = None,
+    workers: Workers = None,
+    concurrency: Concurrency = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start anew when a Python file here changes.")] = False,
+) -> int:
+    """Serve HTTP and run jobs, on this machine and in the foreground.
+
+    \b
+    async-job serve
+    async-job serve app:jobs --reload
+    async-job serve app:jobs --store redis://localhost:6379 --workers 8
+    """
+    from async_job.cli import serving
+
+    flags = {"host": host, "port": port, "store": store, "workers": workers, "concurrency": concurrency}
+    return serving.serve(target, flags, reload=reload)
+
+
+@app.command()
+def worker(
+    target: Target = None,
+    store: StoreUrl = None,
+    workers: Workers = None,
+    concurrency: Concurrency = None,
+    queues: Queues = None,
+) -> int:
+    """Run jobs without serving HTTP: on more machines, or beside a server with --workers 0.
+
+    \b
+    async-job worker app:jobs --store redis://localhost:6379
+    async-job worker app:jobs --queues mail,default --concurrency 50
+    """
+    from async_job.cli import serving
+
+    return serving.work(target, {"store": store, "workers": workers, "concurrency": concurrency, "queues": queues})
+
+
+@app.command()
 def submit(
     type: Annotated[str, typer.Argument(metavar="TYPE", help="The job's type, as in demo.")],
     pairs: Annotated[

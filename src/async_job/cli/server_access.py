@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -84,7 +85,7 @@ class ServerAccess:
                 f"no server answers at {self._url} ({str(error) or type(error).__name__}); "
                 "start one by `async-job serve`, or name another by --url or ASYNC_JOB_URL"
             ) from error
-        if answer.status_code == httpx.codes.NOT_MODIFIED:
+        if answer.status_code == HTTPStatus.NOT_MODIFIED:
             return b""
         if answer.is_success and "json" in answer.headers.get("Content-Type", ""):
             return answer.content
@@ -97,11 +98,11 @@ class ServerAccess:
             return ServerError(f"{self._url} answered {what}; is it an async-job server?")
         problem = msgspec.json.decode(answer.content, type=Problem)
         says = problem.detail or problem.title
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == HTTPStatus.NOT_FOUND:
             return JobNotFound(path.rpartition("/")[2])
-        if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
             return InvalidInput(says, problem.at)
-        if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        if answer.is_client_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             return UsageError(says)
         return ServerError(f"{self._url} answered {answer.status_code}: {says}")
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import msgspec
 
+from async_job import logs
 from async_job.cli.access import HOLD
 from async_job.cli.view import JobView
 from async_job.core.job import Job
@@ -24,7 +25,12 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
     """
     jobs = load_jobs(app)
     jobs.configure(flags={"store": store})
-    url = jobs.settings.store
+    settings = jobs.settings
+    if jobs.loaded.origins["log_level"] == "default":
+        # What a server tells in passing would stand in the way of a command's answer.
+        settings = msgspec.structs.replace(settings, log_level="warning")
+    logs.configure(settings)
+    url = settings.store
     if url.startswith("memory:"):
         raise UsageError("memory:// lives inside the server and cannot be reached from here; use --url")
     if url.startswith("sqlite:") and not create and not sqlite_path(url).exists():

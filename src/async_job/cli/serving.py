@@ -1,0 +1,138 @@
+"""The commands that run: serve and worker. Each returns its exit code."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import msgspec
+from rich.console import Console
+
+from async_job import logs
+from async_job.errors import SettingsError, UsageError
+from async_job.loading import load_jobs
+from async_job.settings import Loaded, Settings, is_loopback, load, masked
+from async_job.worker import supervisor
+
+
+def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> int:
+    """Serves HTTP and runs jobs, until a signal ends it."""
+    loaded = read_settings(target, flags)
+    settings = loaded.settings
+    _refuse_strangers(loaded)
+    logs.configure(settings)
+    with _listen(settings) as listening:
+        url = _url(settings.host, listening.getsockname()[1])
+
+        def greet() -> None:
+            _print_greeting(target, settings, url)
+
+        if not settings.store.startswith("memory:"):
+            return supervisor.run(target, settings, listen=listening, reload=reload, on_ready=greet)
+        if reload:
+            raise UsageError("--reload would lose what is in memory://; give another --store")
+        from async_job.server import serve_embedded
+
+        jobs = load_jobs(target)
+        jobs.configure(settings=settings)
+        return serve_embedded(jobs, listening, greet)
+
+
+def work(target: str | None, flags: Mapping[str, object]) -> int:
+    """Runs jobs, until a signal ends it."""
+    settings = read_settings(target, flags).settings
+    if not settings.workers:
+        raise UsageError("workers is 0: there would be nothing to run")
+    logs.configure(settings)
+
+    def greet() -> None:
+        _print_rows(
+            [("store", masked(settings).store), *_about_workers(settings), ("stop", "Ctrl-C")], "async-job worker"
+        )
+
+    return supervisor.run(target, settings, on_ready=greet)
+
+
+def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
+    """The settings of the program with these flags. The program may give some in its code, so it is imported, but by
+    a process of its own: whoever supervises its workers runs none of it."""
+    if target is None:
+        return load(flags=flags)
+    command = [sys.executable, "-m", "async_job.loading", target]
+    answer = subprocess.run(command, input=msgspec.json.encode(flags), stdout=subprocess.PIPE, check=False)
+    try:
+        told = msgspec.json.decode(answer.stdout, type=Loaded | str)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{target}: the process that imports it ended with {answer.returncode}") from error
+    if isinstance(told, str):
+        raise UsageError(told)
+    return told
+
+
+def _refuse_strangers(loaded: Loaded) -> None:
+    settings = loaded.settings
+    if not settings.allow_open and not is_loopback(settings.host):
+        raise SettingsError(
+            f"host is {settings.host} ({loaded.origins['host']}): whoever reaches this machine could start jobs, for "
+            "there are no keys; set ASYNC_JOB_ALLOW_OPEN=true if that is meant, or leave host at 127.0.0.1"
+        )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A listening socket, made here so that a port that is taken is told at once."""
+    host, port = settings.host, settings.port
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"cannot listen on {host}, port {port}: {reason}; choose others by --host, --port"
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    """Where the server is found from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _print_greeting(target: str | None, settings: Settings, url: str) -> None:
+    here = "" if url == "http://127.0.0.1:5079" else f" --url {url}"
+    rows = [
+        ("start a job", f"curl -X POST {url}/start-job"),
+        ("read its status", f"curl {url}/status-job/ID"),
+    ]
+    if target is None:
+        rows.append(("or at once", f"async-job submit demo seconds=5 --wait{here}"))
+    else:
+        rows.append(("see what there is", f"curl {url}/v1/job-types"))
+    rows += [
+        ("", ""),
+        ("store", masked(settings).store),
+        *_about_workers(settings),
+        ("settings", f"async-job settings{f' {target}' if target else ''}"),
+        ("stop", "Ctrl-C"),
+    ]
+    _print_rows(rows, f"async-job {version('async-job')} on {url}")
+
+
+def _about_workers(settings: Settings) -> list[tuple[str, str]]:
+    if settings.store.startswith("memory:"):
+        return [("workers", f"in this process, {settings.concurrency} jobs at once")]
+    if not settings.workers:
+        return [("workers", "none here; async-job worker starts some")]
+    return [("workers", f"{settings.workers}, each with {settings.concurrency} jobs at once")]
+
+
+def _print_rows(rows: list[tuple[str, str]], title: str) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"\n{title}\n", style="bold")
+    for name, value in rows:
+        if name:
+            console.print(f"  {name:<18}", style="dim", end="")
+        console.print(value)
+    console.print()
