@@ -39,7 +39,7 @@ async def _all_ids(link: Link, keys: Keys, indexes: list[bytes]) -> AsyncIterato
     prefix = len(keys.jobs)
     async for key in _scan(link, f"{keys.jobs}*"):
         yield key[prefix:]
-    fixed = (keys.scheduled, keys.deadlines, keys.running, keys.kept, *keys.finished.values())
+    fixed = (keys.scheduled, keys.deadlines, keys.running, *keys.finished.values())
     every: list[Field] = [*fixed, *indexes]
     for index in every:
         async for id in _members(link, index):

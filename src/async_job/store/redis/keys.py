@@ -28,7 +28,6 @@ class Keys:
         self.deadlines = self.root + "deadlines"
         self.running = self.root + "running"
         self.leases = self.root + "leases"
-        self.kept = self.root + "kept"
         self.changes = self.root + "changes"
         self.changed = self.root + "changed"
         self.queues = self.root + "queues"
@@ -36,8 +35,7 @@ class Keys:
         self.schema = self.root + "schema"
         self.health = self.root + "health"
         self.indexes: tuple[str, ...] = (
-            *(self.scheduled, self.deadlines, self.running, self.leases),
-            *(self.kept, self.changes, self.changed, self.queues),
+            *(self.scheduled, self.deadlines, self.running, self.leases, self.changes, self.changed, self.queues),
             *self.finished.values(),
         )
 

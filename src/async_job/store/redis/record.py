@@ -7,6 +7,7 @@ and ``data``, the original's word for the state. ``data`` is written in the same
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -71,8 +72,29 @@ DEFAULTS: Final[dict[str, Any]] = {
     for field in msgspec.structs.fields(Job)
     if not field.required
 } | {"input": EMPTY_INPUT}
-"""What is left out when it has this value. Left out too: ``scheduled_for`` and ``updated_at`` of a new job when they
-are as ``created_at``."""
+del DEFAULTS["reason"]
+"""What is left out when it has this value."""
+
+USUAL_REASON: Final = {
+    State.SCHEDULED: "submitted",
+    State.QUEUED: "submitted",
+    State.RUNNING: "claimed",
+    State.SUCCEEDED: "succeeded",
+    State.CANCELLED: "cancelled",
+    State.EXPIRED: "expired",
+}
+
+
+def _usual(name: str, get: Callable[[str], Any]) -> Any:
+    """What a field that is left out stands for, by the job's other fields: the reason by the state, the time of the
+    last change by that of the last step, the time to start by that of creation."""
+    if name == "reason":
+        return USUAL_REASON.get(get("state"))
+    if name == "updated_at":
+        return get("finished_at") or get("started_at") or get("created_at")
+    if name == "scheduled_for":
+        return get("created_at")
+    return DEFAULTS.get(name, msgspec.UNSET)
 
 
 def _write(name: str, value: Any) -> Field:
@@ -85,10 +107,10 @@ def encode(job: Job) -> list[Field]:
     """The fields of a job that is new in the store, names and values in turn."""
     fields: list[Field] = ["absexp", NO_EXPIRY, "sldexp", NO_EXPIRY, "data", ORIGINAL_WORD[job.state]]
     fields += ("type", job.type, "state", job.state, "created_at", job.created_at)
-    if job.scheduled_for != job.created_at:
-        fields += ("scheduled_for", job.scheduled_for)
-    if job.updated_at != job.created_at:
-        fields += ("updated_at", job.updated_at)
+    for name in ("scheduled_for", "updated_at", "reason"):
+        value = getattr(job, name)
+        if value != _usual(name, partial(getattr, job)):
+            fields += (name, value)
     for name, default in DEFAULTS.items():
         value = getattr(job, name)
         if value != default:
@@ -97,15 +119,16 @@ def encode(job: Job) -> list[Field]:
 
 
 def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
-    """What a change writes: fields to set (names and values in turn), fields to drop because they go back to their
-    default, and more to drop in case the stored job is no longer the one that the decision saw."""
+    """What a change writes: fields to set (names and values in turn), fields to drop because they are left out from now
+    on, and more to drop in case the stored job is no longer the one that the decision saw."""
     set_fields: list[Field] = ["data", ORIGINAL_WORD[change.state]]
     drop: list[str] = []
     maybe_drop: list[str] = []
+    before = partial(getattr, change.job)
     for name, value in change.fields.items():
-        if name not in DEFAULTS or value != DEFAULTS[name]:
+        if value != _usual(name, change.get):
             set_fields += (name, _write(name, value))
-        elif getattr(change.job, name) != value:
+        elif before(name) != _usual(name, before):
             drop.append(name)
         else:
             maybe_drop.append(name)
@@ -123,9 +146,10 @@ def decode(id: str, flat: Sequence[bytes], **overrides: Any) -> Job | None:
                 values[known[0]] = known[1](flat[at + 1])
         if "state" not in values or "type" not in values:
             return None
-        values.setdefault("scheduled_for", values["created_at"])
-        values.setdefault("updated_at", values["created_at"])
         values.update(overrides)
+        for name in ("scheduled_for", "updated_at", "reason"):
+            if name not in values:
+                values[name] = _usual(name, values.get)
         return Job(**values)
     except (ValueError, KeyError) as error:
         raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error

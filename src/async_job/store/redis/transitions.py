@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from async_job.core.job import PRIORITY_STEP, Change, Job, LogLine, State
+from async_job.core.job import FINISHED, PRIORITY_STEP, Change, Job, LogLine, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
 from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, Stale, Submitted
 from async_job.store.redis import scripts
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.record import Field, decode, encode, encode_change
+
+FOR_EVER: Final = 100 * 365 * 86_400_000
+"""Finished jobs lie in the order of ``kept_until``; what is kept for ever is as if kept for a hundred years."""
 
 
 class Declared:
@@ -23,8 +26,12 @@ class Declared:
         self._first = len(keys.indexes) + 1
         self._places: dict[str | bytes, int] = {}
 
-    def place(self, key: str | bytes) -> int:
-        return self._places.setdefault(key, self._first + len(self._places))
+    def place(self, key: str | bytes, *behind: str) -> int:
+        """The key's place; the keys that belong ``behind`` it have the next ones."""
+        place = self._places.setdefault(key, self._first + len(self._places))
+        for key_behind in behind:
+            self._places.setdefault(key_behind, self._first + len(self._places))
+        return place
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self._places)
@@ -40,7 +47,7 @@ def submit(keys: Keys, now: int | None, jobs: list[Job]) -> tuple[Field, ...]:
             job.id,
             0 if scheduled else declared.place(keys.queue(job.queue)),
             declared.place(keys.wake(job.queue)),
-            declared.place(keys.unique(job.type, job.unique_key)) if job.unique_key is not None else 0,
+            _unique(keys, declared, job),
             job.scheduled_for if scheduled else job.rank,
             "" if job.start_by is None or job.attempt else job.start_by,
             f"{job.version} {job.state} {job.reason}",
@@ -116,22 +123,32 @@ def _change(keys: Keys, declared: Declared, change: Change) -> list[Field]:
     job, guard = change.job, change.guard
     set_fields, drop, maybe_drop = encode_change(change)
     lines = _lines(change.log)
+    for_ever = change.state in FINISHED and change.get("kept_until") is None
+    flags = (("u", guard.uncancelled), ("l", guard.lapsed), ("o", change.outcome), ("e", for_ever))
+    start_by = change.get("start_by")
+    queue = declared.place(keys.queue(job.queue), keys.wake(job.queue))
     return [
-        *(job.id, guard.state, guard.token or "", int(guard.uncancelled), int(guard.lapsed), int(change.outcome)),
-        *(job.version, change.state, change.fields["reason"]),
-        *(change.fields.get("scheduled_for", ""), job.priority * PRIORITY_STEP),
-        *(_or_nothing(change.get("finished_at")), _or_nothing(change.get("kept_until"))),
-        _or_nothing(change.get("start_by")),
-        *(declared.place(keys.queue(job.queue)), declared.place(keys.wake(job.queue))),
-        declared.place(keys.unique(job.type, job.unique_key)) if job.unique_key is not None else 0,
-        declared.place(keys.log(job.id)) if lines else 0,
+        *(job.id, guard.state, guard.token or "", "".join(letter for letter, is_set in flags if is_set), job.version),
+        *(change.state, change.fields["reason"], _score(change), "" if start_by is None else start_by),
+        *(queue, _unique(keys, declared, job), declared.place(keys.log(job.id)) if lines else 0),
         *(len(set_fields), len(drop), len(maybe_drop), len(lines)),
         *(*set_fields, *drop, *maybe_drop, *lines),
     ]
 
 
-def _or_nothing(value: int | None) -> Field:
-    return "" if value is None else value
+def _score(change: Change) -> Field:
+    """The place in the index of the state after the change; '' where only the store knows it."""
+    if change.state in FINISHED:
+        kept_until: int | None = change.get("kept_until")
+        return (change.get("finished_at") or 0) + FOR_EVER if kept_until is None else kept_until
+    ready: int | None = change.fields.get("scheduled_for")
+    if ready is None:
+        return ""
+    return ready - change.job.priority * PRIORITY_STEP if change.state is State.QUEUED else ready
+
+
+def _unique(keys: Keys, declared: Declared, job: Job) -> int:
+    return 0 if job.unique_key is None else declared.place(keys.unique(job.type, job.unique_key))
 
 
 def applied(changes: list[Change], answers: list[Any]) -> list[Job | Stale]:

@@ -1,11 +1,16 @@
 #!lua flags=no-writes
--- KEYS 13…: further indexes: queues and claims. ARGV 4…: ids.
+-- KEYS 12…: further indexes: queues and claims. ARGV 4…: ids.
 -- For each id compares the job with all indexes. Answers ids and problems in turn.
 
 local UNNAMED = #root
-local indexes = {scheduled, deadlines, running, kept}
-for _, key in pairs(finished) do indexes[#indexes + 1] = key end
-for at = 13, #KEYS do indexes[#indexes + 1] = KEYS[at] end
+local FOR_EVER = 3153600000000
+local indexes = {scheduled, deadlines, running}
+local is_finished = {}
+for _, key in pairs(finished) do
+  indexes[#indexes + 1] = key
+  is_finished[key] = true
+end
+for at = 12, #KEYS do indexes[#indexes + 1] = KEYS[at] end
 
 local answers = {now}
 local function tell(id, problem)
@@ -24,8 +29,7 @@ local function wanted(job)
     places[running] = tonumber(job.started_at)
     places[root .. 'claims:' .. worker_of(job.token)] = true
   else
-    places[finished[job.state]] = tonumber(job.finished_at)
-    if job.kept_until then places[kept] = tonumber(job.kept_until) end
+    places[finished[job.state]] = tonumber(job.kept_until) or (job.finished_at or 0) + FOR_EVER
   end
   if not finished[job.state] and (job.attempt or '0') == '0' and job.start_by then
     places[deadlines] = tonumber(job.start_by)
@@ -33,15 +37,17 @@ local function wanted(job)
   return places
 end
 
-local function compare(id, places)
+local function compare(id, places, there)
   local known = {}
   for _, key in ipairs(indexes) do
     known[key] = true
-    local score, place = call('ZSCORE', key, id), places[key]
+    local score, place = tonumber(call('ZSCORE', key, id) or ''), places[key]
     local name = string.sub(key, UNNAMED + 1)
-    if score and not place then tell(id, 'is in ' .. name .. ' and should not be')
+    if score and not place then
+      -- A record that went by itself, past the time it was to be kept, is left to `purge`.
+      if there or not is_finished[key] or score > now then tell(id, 'is in ' .. name .. ' and should not be') end
     elseif place and not score then tell(id, 'is missing in ' .. name)
-    elseif place and place ~= true and tonumber(score) ~= place then tell(id, 'has the wrong place in ' .. name) end
+    elseif place and place ~= true and score ~= place then tell(id, 'has the wrong place in ' .. name) end
   end
   for key in pairs(places) do
     if not known[key] and not call('ZSCORE', key, id) then
@@ -60,7 +66,7 @@ for at = 4, #ARGV do
   local good = job.state and job.type and job.created_at
     and (finished[job.state] or job.state == 'queued' or job.state == 'scheduled' or job.state == 'running')
   if good then
-    compare(id, wanted(job))
+    compare(id, wanted(job), true)
     if job.state == 'running' and not call('ZSCORE', leases, worker_of(job.token)) then
       tell(id, 'running under ' .. worker_of(job.token) .. ', which is not known')
     end
@@ -70,9 +76,7 @@ for at = 4, #ARGV do
   elseif kind ~= 'none' then
     tell(id, 'is no job: state, type or time of creation is missing')
   else
-    -- A record that went by itself, past the time it was to be kept, is for `purge`.
-    local until_when = tonumber(call('ZSCORE', kept, id) or '')
-    if not until_when or until_when > now then compare(id, {}) end
+    compare(id, {}, false)
   end
 end
 return answers

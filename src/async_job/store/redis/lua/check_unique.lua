@@ -1,8 +1,8 @@
 #!lua flags=no-writes
--- KEYS 13…: unique keys. Answers, for those whose holder is not live or has another key, the key and the holder.
+-- KEYS 12…: unique keys. Answers, for those whose holder is not live or has another key, the key and the holder.
 
 local answers = {now}
-for at = 13, #KEYS do
+for at = 12, #KEYS do
   local holder = call('GET', KEYS[at])
   if holder then
     local job = call('HMGET', jobs .. holder, 'state', 'type', 'unique_key')

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- KEYS 13: the worker, 14: its claims, 15…: each queue and its wake list in turn.
+-- KEYS 12: the worker, 13: its claims, 14…: each queue and its wake list in turn.
 -- ARGV 4: worker, 5: number of the claim, 6: limit, 7: token.
 -- Answers the time, when the next scheduled job is due (or ''), and each job as it was: id, fields, and (unless
 -- the claim is a repeated one) its new attempt and version.
 
 local BATCH = 256
 local MOST_SKIPPED = 1024
-local worker, claims = KEYS[13], KEYS[14]
+local worker, claims = KEYS[12], KEYS[13]
 local number, limit, token = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
 local lease = tonumber(call('ZSCORE', leases, ARGV[4]) or 0)
@@ -87,30 +87,26 @@ local answers, claimed, started, off_deadlines = {}, {}, {}, {}
 local function start(id)
   local key = jobs .. id
   local fields = call('HGETALL', key)
-  local attempt, version, start_by, state = 0, 1, nil, nil
-  for at = 1, #fields, 2 do
-    local name = fields[at]
-    if name == 'attempt' then attempt = tonumber(fields[at + 1])
-    elseif name == 'version' then version = tonumber(fields[at + 1])
-    elseif name == 'start_by' then start_by = true
-    elseif name == 'state' then state = fields[at + 1] end
-  end
+  local job = {}
+  for at = 1, #fields, 2 do job[fields[at]] = fields[at + 1] end
   -- The queue held an id that is no queued job; it only leaves the queue.
-  if state ~= 'queued' then return end
-  attempt, version = attempt + 1, version + 1
-  call('HSET', key, 'data', 'STARTING', 'state', 'running', 'reason', 'claimed', 'token', token, 'attempt', attempt,
-    'started_at', now, 'updated_at', now, 'version', version)
+  if job.state ~= 'queued' then return end
+  local attempt, version = (job.attempt or 0) + 1, (job.version or 1) + 1
+  -- A running job without them has the reason `claimed`, and was updated when it started (record.py).
+  if job.reason or job.updated_at then call('HDEL', key, 'reason', 'updated_at') end
+  call('HSET', key, 'data', 'STARTING', 'state', 'running', 'token', token, 'attempt', attempt, 'started_at', now,
+    'version', version)
   claimed[#claimed + 1] = number * BATCH + #answers
   claimed[#claimed + 1] = id
   started[#started + 1] = now
   started[#started + 1] = id
   entries[#entries + 1] = id
   entries[#entries + 1] = version .. ' running claimed'
-  if start_by then off_deadlines[#off_deadlines + 1] = id end
+  if job.start_by then off_deadlines[#off_deadlines + 1] = id end
   answers[#answers + 1] = {id, fields, attempt, version}
 end
 
-for at = 15, #KEYS, 2 do
+for at = 14, #KEYS, 2 do
   if #answers >= limit then break end
   local ids = ready(KEYS[at], limit - #answers)
   if #ids > 0 then
@@ -127,7 +123,7 @@ if #answers > 0 then
 end
 record(entries)
 if #answers == limit then
-  for at = 15, #KEYS, 2 do
+  for at = 14, #KEYS, 2 do
     if call('EXISTS', KEYS[at]) == 1 then wake(KEYS[at + 1]) end
   end
 end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- KEYS 13: a key of its own. The path that outcomes take: a script that writes and reads.
+-- KEYS 12: a key of its own. The path that outcomes take: a script that writes and reads.
 
-call('SET', KEYS[13], now)
-return {now, call('GET', KEYS[13])}
+call('SET', KEYS[12], now)
+return {now, call('GET', KEYS[12])}

@@ -1,15 +1,27 @@
 #!lua flags=allow-oom
--- ARGV 4: limit. Answers how many were removed.
+-- ARGV 4: limit. Answers how many were removed, those first that were to be kept the shortest.
 
-local ids = call('ZRANGEBYSCORE', kept, '-inf', now, 'LIMIT', 0, ARGV[4])
-if #ids > 0 then
-  local names = {}
-  for _, id in ipairs(ids) do
-    names[#names + 1] = jobs .. id
-    names[#names + 1] = root .. 'log:' .. id
-  end
-  call('DEL', unpack(names))
-  call('ZREM', kept, unpack(ids))
-  for _, key in pairs(finished) do call('ZREM', key, unpack(ids)) end
+local limit = tonumber(ARGV[4])
+local due = {}
+for _, key in pairs(finished) do
+  local found = call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, limit)
+  for at = 1, #found, 2 do due[#due + 1] = {found[at], tonumber(found[at + 1]), key} end
 end
-return {now, #ids}
+table.sort(due, function(one, other)
+  if one[2] == other[2] then return one[1] < other[1] end
+  return one[2] < other[2]
+end)
+
+local names, left = {}, {}
+local count = math.min(#due, limit)
+for n = 1, count do
+  local id, key = due[n][1], due[n][3]
+  names[#names + 1] = jobs .. id
+  names[#names + 1] = root .. 'log:' .. id
+  gather(left, key, nil, id)
+end
+if count > 0 then
+  call('DEL', unpack(names))
+  write_all('ZREM', left)
+end
+return {now, count}

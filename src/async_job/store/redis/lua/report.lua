@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- KEYS 13…: logs, which the items name by their place in KEYS (0: none).
+-- KEYS 12…: logs, which the items name by their place in KEYS (0: none).
 -- ARGV 4: how many items, then each: id, token, progress or '', log, how many lines, the lines.
 
 local LOG_LINES_KEPT = 1000

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- KEYS 13: the worker's claims. ARGV 4: the worker. Answers what it held: ids and fields.
+-- KEYS 12: the worker's claims. ARGV 4: the worker. Answers what it held: ids and fields.
 
 local answers = {now}
 if call('ZSCORE', leases, ARGV[4]) then
   call('ZADD', leases, 0, ARGV[4])
-  for n, id in ipairs(call('ZRANGE', KEYS[13], 0, -1)) do answers[n + 1] = {id, call('HGETALL', jobs .. id)} end
+  for n, id in ipairs(call('ZRANGE', KEYS[12], 0, -1)) do answers[n + 1] = {id, call('HGETALL', jobs .. id)} end
 end
 return answers

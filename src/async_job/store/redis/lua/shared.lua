@@ -3,8 +3,8 @@
 
 local call = redis.call
 local scheduled, deadlines, running, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local kept, changes, changed, queues = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local finished = {succeeded = KEYS[9], failed = KEYS[10], cancelled = KEYS[11], expired = KEYS[12]}
+local changes, changed, queues = KEYS[5], KEYS[6], KEYS[7]
+local finished = {succeeded = KEYS[8], failed = KEYS[9], cancelled = KEYS[10], expired = KEYS[11]}
 local jobs, root = ARGV[2], ARGV[3]
 
 -- The server's own time, unless a test gives its clock's.

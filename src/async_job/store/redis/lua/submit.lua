@@ -1,6 +1,6 @@
 #!lua
 -- Not allowed beyond maxmemory: a full server refuses new jobs and finishes those it has.
--- KEYS 13…: queues, wake lists and unique keys, which the items name by their place in KEYS (0: none).
+-- KEYS 12…: queues, wake lists and unique keys, which the items name by their place in KEYS (0: none).
 -- ARGV 4: how many queues, then their names; how many items, then each: id, queue, wake list, unique key, score (the
 -- rank, or when it is due if it is scheduled), deadline or '', line for the change log, how many fields, the fields.
 
