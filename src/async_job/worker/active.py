@@ -27,6 +27,7 @@ class ActiveRun:
         "_progress",
         "cancel_asked",
         "cancelled",
+        "ended",
         "hard_deadline",
         "job",
         "lost",
@@ -39,6 +40,8 @@ class ActiveRun:
         self.job = job
         self.cancelled = False
         self.cancel_asked = False
+        self.ended = False
+        """The function has ended; the outcome may not have reached the store yet."""
         self.lost = False
         self.timed_out = False
         self.on_stop: Callable[[], None] | None = None

@@ -33,7 +33,8 @@ class Heart:
         while True:
             await asyncio.sleep(TICK)
             tick += 1
-            runs = [run for run in self._active if tick % TICKS_PER_BEAT == 0 or run.has_news]
+            every = tick % TICKS_PER_BEAT == 0
+            runs = [run for run in self._active if not run.ended and (every or run.has_news)]
             if runs:
                 await self._beat(runs)
 
@@ -46,10 +47,13 @@ class Heart:
             self._keep(runs, beats)
             return
         for run, answer in zip(runs, answers, strict=True):
+            if run.ended:
+                # It has told its outcome itself, perhaps in the same trip.
+                continue
             if answer is Answer.CANCEL:
                 run.cancel_asked = True
                 run.stop()
-            elif answer is Answer.LOST and run in self._active:
+            elif answer is Answer.LOST:
                 log.warning("a job is no longer this worker's, stopping it", job=run.job.id)
                 run.lost = True
                 run.stop()

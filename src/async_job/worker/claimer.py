@@ -156,6 +156,7 @@ class Claimer:
 
     async def _run(self, active: ActiveRun) -> None:
         outcome = await self._executor.run(active)
+        active.ended = True
         self._running -= 1
         if outcome is None:
             self.active.discard(active)
