@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from async_job import logs
+
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -17,3 +19,9 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.upper().startswith(("ASYNC_JOB_", "CONNECTIONSTRINGS__")):
             monkeypatch.delenv(name)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log_of_the_test_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs inside pytest leaves pytest's log alone; those in processes of their own set up theirs."""
+    monkeypatch.setattr(logs, "configure", lambda settings, stream=None: None)

@@ -23,7 +23,7 @@ def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> i
     loaded = read_settings(target, flags)
     settings = loaded.settings
     _refuse_strangers(loaded)
-    logs.configure(settings)
+    logs.configure(settings, sys.stderr)
     with _listen(settings) as listening:
         url = _url(settings.host, listening.getsockname()[1])
 
@@ -46,7 +46,7 @@ def work(target: str | None, flags: Mapping[str, object]) -> int:
     settings = read_settings(target, flags).settings
     if not settings.workers:
         raise UsageError("workers is 0: there would be nothing to run")
-    logs.configure(settings)
+    logs.configure(settings, sys.stderr)
 
     def greet() -> None:
         _print_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Self
 
 import msgspec
@@ -29,7 +30,7 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
     if jobs.loaded.origins["log_level"] == "default":
         # What a server tells in passing would stand in the way of a command's answer.
         settings = msgspec.structs.replace(settings, log_level="warning")
-    logs.configure(settings)
+    logs.configure(settings, sys.stderr)
     url = settings.store
     if url.startswith("memory:"):
         raise UsageError("memory:// lives inside the server and cannot be reached from here; use --url")
