@@ -97,16 +97,17 @@ def main() -> int:
     end_with_parent(launch.life_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(launch.settings)
+    signs = Signs(launch.signs_fd)
     try:
         jobs = load_jobs(launch.target)
         jobs.configure(settings=launch.settings)
         # The built-in job is registered by this, or cannot be.
         log.debug("the server starts", types=len(jobs.functions))
     except UsageError as error:
-        sys.stderr.write(f"async-job: {error}\n")
+        signs.refuse(str(error))
         return EX_CONFIG
     closing = asyncio.Event()
-    server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, Signs(launch.signs_fd).start)
+    server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, signs.start)
     return _run(jobs, server, socket.socket(fileno=launch.listen_fd))
 
 

@@ -105,8 +105,7 @@ class Keeper:
 
     def _report(self, launch: Launch, end: End) -> None:
         if end.code == EX_CONFIG:
-            # Whoever has said nothing through the pipe has said it to the terminal.
-            refusal = end.refusal or f"the {self.name} cannot start; what it printed says why"
+            refusal = end.refusal or f"{self.name} cannot start; what it printed says why"
             if not self.has_been_ready:
                 raise UsageError(refusal)
             if not self._failed_starts:

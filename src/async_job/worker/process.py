@@ -37,7 +37,7 @@ def main() -> int:
         jobs.configure(settings=launch.settings)
         known = len(jobs.functions)
     except UsageError as error:
-        sys.stderr.write(f"async-job: {error}\n")
+        Signs(launch.signs_fd).refuse(str(error))
         return EX_CONFIG
     log.debug("worker starts", worker=launch.worker, types=known)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -28,6 +28,10 @@ class Signs:
         self._write({"ready": True})
         self._thread.start()
 
+    def refuse(self, reason: str) -> None:
+        """Says why this process cannot work, however often it is started; the supervisor tells the user once."""
+        self._write({"refusal": reason})
+
     def deadline(self, first: ActiveRun | None) -> None:
         """Says which run has to be killed first, and when; ``None``: none."""
         if first is None:

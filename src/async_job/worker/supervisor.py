@@ -101,6 +101,7 @@ class Supervisor:
         self._keepers = [self._keep_worker(n) for n in range(1, settings.workers + 1)]
         if listen is not None:
             self._keepers.append(self._keep_server())
+        self._looked = asyncio.Event()
         self._opened = asyncio.Event()
         self._stopped = asyncio.Event()
         self._told_ready = False
@@ -114,7 +115,7 @@ class Supervisor:
             StoreRefused: the store must not be used.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop)
+            asyncio.get_running_loop().add_signal_handler(number, self._stop_on_signal)
         keeping = {asyncio.create_task(keeper.run()) for keeper in self._keepers}
         tending = {asyncio.create_task(loop) for loop in self._loops()}
         stopped = asyncio.create_task(self._stopped.wait())
@@ -131,6 +132,7 @@ class Supervisor:
         for task in (*keeping, *tending):
             if not task.cancelled() and (error := task.exception()):
                 raise error
+        log.info("drained")
 
     def _loops(self) -> Iterable[Coroutine[Any, Any, None]]:
         yield keep_watch(self._processes, self._settings.stall_timeout)
@@ -155,9 +157,11 @@ class Supervisor:
                 await self._store.open()
             except StoreUnavailable as error:
                 self._contact.away(error)
+                self._looked.set()
                 await asyncio.sleep(STORE_PAUSE)
             else:
                 self._contact.back()
+                self._looked.set()
                 self._opened.set()
                 return
 
@@ -165,8 +169,10 @@ class Supervisor:
         return Keeper(f"worker {n}", "async_job.worker.process", self._enlist, self._bury, self._note_ready)
 
     def _keep_server(self) -> Keeper:
-        async def prepare() -> Launch:
-            return self._launch
+        async def prepare() -> Launch | None:
+            # A store that must not be used stops all before anything is served; one that is away does not.
+            await self._looked.wait()
+            return None if self._stopped.is_set() else self._launch
 
         return Keeper("server", "async_job.server", prepare, self._bury, self._note_ready)
 
@@ -218,12 +224,16 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.replace()
 
+    def _stop_on_signal(self) -> None:
+        log.info("draining", grace=0 if self._stopped.is_set() else self._settings.grace)
+        self._stop()
+
     def _stop(self) -> None:
         """Asks every process to end within the grace; the second time, to end at once."""
         overstay = OVERSTAY if self._stopped.is_set() else self._settings.grace + OVERSTAY
-        log.info("draining", grace=0 if self._stopped.is_set() else self._settings.grace)
         self._stopped.set()
-        # Those that wait for the store to be opened have nothing to wait for any more.
+        # Those that wait for the store have nothing to wait for any more.
+        self._looked.set()
         self._opened.set()
         for keeper in self._keepers:
             keeper.stop()
@@ -240,7 +250,4 @@ class Supervisor:
         if self._hand_backs:
             await asyncio.wait(self._hand_backs, timeout=LAST_HAND_BACK)
         if self._hand_backs:
-            log.warning(
-                "some jobs could not be handed back: the store is away; they are taken over when their lease ends"
-            )
-        log.info("drained")
+            log.warning("the store is away: some jobs were not handed back, and are taken over when their lease ends")
