@@ -15,13 +15,16 @@ ARGS ?=
 # The project itself is installed as an editable link, without a look at the network.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation -e .
 
-.PHONY: help run test check format lock clean
+.PHONY: help run example test check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/run.stamp ## start the server with the embedded store on http://127.0.0.1:5079
 	@exec $(BIN)/async-job serve $(ARGS)
+
+example: $(VENV)/example.stamp ## make thumbnails of some photographs, as examples/thumbnails/README.md tells
+	@$(BIN)/python examples/thumbnails/run.py $(ARGS)
 
 test: $(VENV)/dev.stamp ## run all tests against real servers (ARGS="tests/unit -k backoff" for some)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -42,7 +45,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --pyth
 lock: $(VENV)/dev.stamp ## make the files in requirements/ again (ARGS=--upgrade for newer versions)
 	$(UV_COMPILE) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --group build -c requirements/dev.txt -o requirements/run.txt
-	$(UV_COMPILE) --no-deps requirements/examples.in -o requirements/examples.txt
+	$(UV_COMPILE) --no-deps requirements/examples.in -c requirements/dev.txt -o requirements/examples.txt
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
@@ -71,9 +74,14 @@ $(VENV)/run.stamp: $(BIN)/python requirements/run.txt pyproject.toml
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+$(VENV)/example.stamp: $(VENV)/run.stamp requirements/examples.txt
+	@echo "installing what the examples need"
+	@$(PIP) install --require-hashes --no-deps -r requirements/examples.txt
+	@touch $@
+
 $(VENV)/dev.stamp: $(BIN)/python requirements/dev.txt requirements/examples.txt pyproject.toml
 	@echo "installing what development and tests need"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --require-hashes --no-deps -r requirements/examples.txt
 	@$(INSTALL_PROJECT)
-	@touch $@ $(VENV)/run.stamp
+	@touch $(VENV)/run.stamp $(VENV)/example.stamp $@
