@@ -85,14 +85,14 @@ class Announcer:
         with suppress(OSError):  # nobody has ever listened, or they are not ours to tell
             for name in os.listdir(self._folder):
                 if name != self._name:
-                    self._tell(self._folder / name, message)
+                    self._tell(f"{self._folder}/{name}", message)
 
-    def _tell(self, address: Path, message: bytes) -> None:
+    def _tell(self, address: str, message: bytes) -> None:
         try:
-            self._mouth.sendto(message, str(address))
+            self._mouth.sendto(message, address)
         except (ConnectionRefusedError, FileNotFoundError):
             with suppress(OSError):  # another process was quicker, or it is not ours to remove
-                address.unlink()
+                os.unlink(address)
         except OSError:
             return  # its buffer is full of hints, or it is another user's: it looks for itself
 

@@ -64,6 +64,8 @@ def file_system_of(path: str, mountinfo: str) -> str:
 def connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     connection.set_busy_timeout(BUSY_TIMEOUT)
+    # Without it, statements are prepared again whenever a value bound to an indexed column changes.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("temp_store", "memory")
     connection.pragma("cache_size", -16_000)
     return connection

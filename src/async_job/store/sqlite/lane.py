@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from async_job.errors import StoreUnavailable
@@ -27,24 +30,37 @@ class Desk(Protocol):
 
 
 D = TypeVar("D", bound=Desk)
+T = TypeVar("T")
 
 
 class Lane(Generic[D]):
-    """``answered(desk)`` is called in the event loop after each group."""
+    """``answered(desk)`` is called in the event loop after each group.
+
+    The thread and its inbox are bare ones: an executor takes three times as long to hand a group over and back, which
+    is as long as half a commit. The thread is a daemon, because a store that nobody closed must not keep its process.
+    """
 
     def __init__(self, name: str, answered: Callable[[D], None] | None = None) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"async-job-sqlite-{name}")
+        self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name=f"async-job-sqlite-{name}", daemon=True)
         self._commit = GroupCommit(self._execute, BATCH)
         self._answered = answered
         self._desk: D | None = None
 
+    def _work(self) -> None:
+        while (work := self._inbox.get()) is not None:
+            work()
+
     async def open(self, make: Callable[[], D]) -> None:
         """Makes the desk in its thread."""
-        try:
-            self._desk = await asyncio.get_running_loop().run_in_executor(self._thread, make)
-        except BaseException:
-            self._thread.shutdown(wait=False)
-            raise
+        self._thread.start()
+        self._desk = await self._in_thread(make)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._inbox.put(partial(_do, work, future, loop))
+        return await future
 
     async def call(self, method: str, argument: Any, items: int = 1) -> Any:
         return await self._commit.call(method, argument, items)
@@ -54,7 +70,7 @@ class Lane(Generic[D]):
         assert desk is not None
         try:
             async with asyncio.timeout(STUCK):
-                answers = await asyncio.get_running_loop().run_in_executor(self._thread, desk.execute, group)
+                answers = await self._in_thread(partial(desk.execute, group))
         except TimeoutError:
             raise StoreUnavailable(f"the store has not answered for {STUCK:.0f} s: another process holds it") from None
         for request, answer in zip(group, answers, strict=True):
@@ -67,11 +83,29 @@ class Lane(Generic[D]):
 
     def post(self, work: Callable[[], None]) -> None:
         """Has something done in the thread before the next group; nobody waits for it."""
-        self._thread.submit(work)
+        self._inbox.put(work)
 
     async def close(self) -> None:
         """Answers what waits, then closes the desk in its thread."""
         await self._commit.close()
         if self._desk is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._desk.close)
-        self._thread.shutdown(wait=False)
+            await self._in_thread(self._desk.close)
+        self._inbox.put(None)
+
+
+def _do(work: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> None:
+    """In the thread: does the work, unless nobody waits for it any more, and hands over what came of it."""
+    if future.cancelled():
+        return
+    settle: Callable[[], None]
+    try:
+        settle = partial(future.set_result, work())
+    except BaseException as error:  # noqa: BLE001 - it is raised again where the work is awaited
+        settle = partial(future.set_exception, error)
+    with suppress(RuntimeError):  # the loop was closed without the store, so nobody waits
+        loop.call_soon_threadsafe(_settle, future, settle)
+
+
+def _settle(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
+    if not future.done():
+        settle()

@@ -98,8 +98,8 @@ class SqliteStore:
             self._changed.ring()
         if writer.ready:
             self._ready.ring()
-        if writer.checkpoint_due and self._writer is not None:
-            self._writer.post(writer.checkpoint)
+        if writer.has_more_to_do and self._writer is not None:
+            self._writer.post(writer.do_more)
 
     def _heard(self, message: bytes) -> None:
         self._changed.ring()

@@ -65,21 +65,22 @@ class Writer:
 
     def execute(self, group: Sequence[Request]) -> list[Any]:
         self.changed = self.ready = False
-        answers = self._transactions.execute(group)
-        if self.changed or self.ready:
+        return self._transactions.execute(group)
+
+    @property
+    def has_more_to_do(self) -> bool:
+        return self.changed or self._transactions.checkpoint_due
+
+    def do_more(self) -> None:
+        """What need not keep the callers waiting: other processes hear of it, and the log is moved into the file."""
+        if self.changed:
             self._announcer.tell(b"ready" if self.ready else b"changed")
-        return answers
+        if self._transactions.checkpoint_due:
+            self._transactions.checkpoint()
 
     def close(self) -> None:
         self._connection.close()
         self._turnstile.close()
-
-    @property
-    def checkpoint_due(self) -> bool:
-        return self._transactions.checkpoint_due
-
-    def checkpoint(self) -> None:
-        self._transactions.checkpoint()
 
     def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
         rows = self._connection.executemany(SQL["submit.insert"], [row_of(job) for job in jobs])

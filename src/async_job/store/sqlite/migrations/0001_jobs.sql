@@ -13,8 +13,7 @@ CREATE TABLE jobs (
     id TEXT NOT NULL UNIQUE,
     type TEXT NOT NULL,
     queue TEXT NOT NULL,
-    state TEXT NOT NULL
-        CHECK (state IN ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired')),
+    state TEXT NOT NULL, -- scheduled, queued, running; succeeded, failed, cancelled, expired
     reason TEXT NOT NULL,
     version INTEGER NOT NULL,
     priority INTEGER NOT NULL,

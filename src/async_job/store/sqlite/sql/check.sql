@@ -1,3 +1,7 @@
+-- : in a state that does not exist
+SELECT id FROM jobs
+WHERE state NOT IN ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired');
+
 -- : running under a worker that is not known
 SELECT id FROM jobs WHERE state = 'running' AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = jobs.worker);
 
