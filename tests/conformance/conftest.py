@@ -1,10 +1,11 @@
 """A fresh, open store for each test, of each kind in turn, on a clock that stands still."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import count
 
 import pytest
 
-from async_job.clock import ManualClock
+from async_job.clock import Clock, ManualClock
 from async_job.store.protocol import Store
 from support.stores import Backend, OpenStore
 
@@ -37,3 +38,10 @@ async def store(open_store: OpenStore) -> AsyncIterator[Store]:
     store = await open_store()
     yield store
     assert await store.check() == []
+
+
+@pytest.fixture
+def new_backend(store_url: str) -> Callable[[Clock], Backend]:
+    """Makes one empty backend after another, for a test that runs many programs."""
+    numbers = count()
+    return lambda clock: Backend(store_url, clock, next(numbers))

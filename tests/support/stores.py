@@ -13,10 +13,14 @@ OpenStore = Callable[[], Awaitable[Store]]
 
 
 class Backend:
-    """One place where jobs are kept: a memory, a file, or a namespace of its own on a server."""
+    """One place where jobs are kept: a memory, a file, or a namespace of its own on a server.
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    Each is a new one, except that two files under one URL need different ``number``s.
+    """
+
+    def __init__(self, url: str, clock: Clock, number: int = 0) -> None:
         self._url = url
+        self._number = number
         self._clock = clock
         self._memory = MemoryStore(clock)
         self._namespace = f"test-{uuid.uuid4().hex}"
@@ -28,7 +32,9 @@ class Backend:
             return self._memory
         if scheme == "sqlite":
             # Imported here, so that a store that cannot be imported fails its own tests and no others.
-            made = import_module("async_job.store.sqlite.store").SqliteStore(path, clock=self._clock)
+            made = import_module("async_job.store.sqlite.store").SqliteStore(
+                f"{path}.{self._number}", clock=self._clock
+            )
         else:
             redis = import_module("async_job.store.redis.store")
             made = redis.RedisStore(self._url, clock=self._clock, namespace=self._namespace)

@@ -184,7 +184,8 @@ class Store(Protocol):
         ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher; a promoted one has ``updated_at`` now,
         ``reason`` ``due`` and ``version`` one higher. The same claim id again returns the jobs still running under
         its token, in any order, and claims and promotes nothing; that also goes when the lease is over. A refused
-        claim changes nothing and uses up no claim id.
+        claim changes nothing and uses up no claim id. A worker's claims go through one store object, and only that
+        has to remember a claim that gave nothing and promoted nothing.
 
         Raises, the first that applies:
             NotEnrolled: the worker was retired or never enrolled.
@@ -237,15 +238,15 @@ class Store(Protocol):
         ...
 
     async def purge(self, limit: int) -> int:
-        """Removes up to ``limit`` finished jobs whose ``kept_until`` is now or earlier (the oldest first), with all
-        that belongs to them: record, log and indexes. Tells how many."""
+        """Removes up to ``limit`` finished jobs whose ``kept_until`` is now or earlier, with all that belongs to them
+        (record, log and indexes), the oldest first, then by id. Tells how many."""
         ...
 
     async def changes(self, after: str | None, timeout: float) -> Changes:
         """The change log after the cursor: one entry for each version that submit, claim and apply made (a report and
-        a purge make none), in the order of the calls. Perhaps not all at once; the cursor of the answer says where to
-        go on. Waits up to ``timeout`` seconds for a first entry. ``None``: from now on, answered at once with the
-        present cursor and no entries."""
+        a purge make none), in the order of the calls; within a call only those of one job are in order. Perhaps not
+        all at once; the cursor of the answer says where to go on. Waits up to ``timeout`` seconds for a first entry.
+        ``None``: from now on, answered at once with the present cursor and no entries."""
         ...
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:

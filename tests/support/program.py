@@ -1,0 +1,349 @@
+"""Random programs on a store, each step also done by the oracle: the answers and all jobs have to be the same.
+
+The oracle is the memory store, on the same clock. The store under test is used through two objects by turns, as two
+processes would. What the protocol leaves open is compared as far as it is promised, and no further.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from async_job.clock import ManualClock
+from async_job.core.job import FINISHED, Change, ErrorKind, Job, LogLine, Progress, State
+from async_job.core.lifecycle import (
+    CancelRequested,
+    Crashed,
+    Event,
+    Failed,
+    LeaseLapsed,
+    NotKnown,
+    Overdue,
+    Released,
+    Retention,
+    RetryRequested,
+    Stopped,
+    Succeeded,
+    decide,
+)
+from async_job.errors import Conflict, WorkerError
+from async_job.store.memory import MemoryStore
+from async_job.store.protocol import Beat, Claimed, ClaimId, Entry, Stale, Store
+from support.jobs import HOUR, LEASE, entries, error, make_job, make_worker
+from support.stores import Backend
+
+WORKERS = ("w1", "w2", "w3")
+QUEUES = ("a", "b:ä")
+LINES = (LogLine(1, "one"), LogLine(2, "ä\x00\n"))
+
+EVENTS: dict[str, Callable[[str], Event]] = {
+    "succeeded": lambda token: Succeeded(token, b'{"ok":true}'),
+    "succeeded, with more": lambda token: Succeeded(token, b"1", Progress(2, 2, "ä"), LINES),
+    "failed": lambda token: Failed(token, error(), log=LINES[:1]),
+    "failed, again at once": lambda token: Failed(token, error(traceback="Traceback …"), delay=0),
+    "failed for good": lambda token: Failed(token, error(ErrorKind.INVALID_RESULT, retryable=False), isolate=True),
+    "timed out": lambda token: Failed(
+        token, error(ErrorKind.TIMEOUT), delay=60_000, isolate=True, progress=Progress(1)
+    ),
+    "stopped": lambda token: Stopped(token, Progress(1, 3), LINES),
+    "released": lambda token: Released(token),
+    "released for a neighbour": lambda token: Released(token, "neighbour", Progress(1), LINES),
+    "not known": lambda token: NotKnown(token),
+    "crashed": lambda token: Crashed(token, "signal 9", alone=True),
+    "crashed with others": lambda token: Crashed(token, "signal 9", alone=False),
+    "lease lapsed": lambda token: LeaseLapsed(token),
+    "cancel": lambda token: CancelRequested(),
+    "retry": lambda token: RetryRequested(),
+    "overdue": lambda token: Overdue(),
+}
+RETENTIONS = (Retention(), Retention(succeeded=0, cancelled=0, expired=0, failed=0), Retention(succeeded=500, failed=1))
+
+picks = st.integers(0, 30)
+delays = st.sampled_from((0, 0, 0, 1, 500, 1_000, 60_000, -1_000))
+submissions = st.fixed_dictionaries(
+    {
+        "delay": delays,
+        "queue": st.sampled_from(QUEUES),
+        "priority": st.sampled_from((0, 0, 0, 1, -1, 9, -9)),
+        "type": st.sampled_from(("t", "t:u")),
+        "unique_key": st.sampled_from((None, None, "k", "k:ä", "")),
+        "start_in": st.sampled_from((None, None, 0, 500, 1_000, HOUR)),
+        "max_attempts": st.integers(1, 3),
+        "max_crashes": st.integers(1, 3),
+        "labels": st.sampled_from(({}, {"x": "y", "ä": "\x00"})),
+    }
+)
+
+
+class Program(RuleBasedStateMachine):
+    """A Hypothesis state machine; ``new_backend`` is set by the test that runs it."""
+
+    new_backend: ClassVar[Callable[[ManualClock], Backend]]
+    begun: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).begun += 1
+        self.clock = ManualClock()
+        self.oracle: Store = MemoryStore(self.clock)
+        self.runner = asyncio.Runner()
+        backend = type(self).new_backend(self.clock)
+        self.stores = [backend.store(), backend.store()]
+        self.turn = 0
+        self.ids: list[str] = []
+        self.jobs: dict[str, Job] = {}
+        self.sent: list[Job] = []
+        self.seen: list[Job] = []
+        self.told: list[Change] = []
+        self.claims = dict.fromkeys((*WORKERS, "nobody"), 0)
+        self.leases: dict[str, int] = {}
+        self.run(self._open())
+
+    def run(self, step: Awaitable[Any]) -> Any:
+        async def done() -> Any:
+            return await step
+
+        return self.runner.run(done())
+
+    async def _open(self) -> None:
+        for store in self.stores:
+            await store.open()
+        self.cursors = [(await store.changes(None, 0)).cursor for store in (self.oracle, self.stores[0])]
+
+    def both(self, call: Callable[[Store], Awaitable[Any]], through: int | None = None) -> tuple[Any, Any]:
+        """What the oracle and the store answer; a refusal is an answer too."""
+        self.turn = 1 - self.turn if through is None else through
+
+        async def answer(store: Store) -> Any:
+            try:
+                return await call(store)
+            except WorkerError as refusal:
+                return type(refusal)
+
+        return self.run(answer(self.oracle)), self.run(answer(self.stores[self.turn]))
+
+    def same(self, call: Callable[[Store], Awaitable[Any]]) -> Any:
+        expected, found = self.both(call)
+        assert found == expected, f"the store answers {found}, the oracle {expected}"
+        return expected
+
+    def pick(self, number: int) -> Job:
+        """One of the jobs, rather a running one."""
+        jobs = [job for job in self.jobs.values() if job.state is State.RUNNING]
+        if number % 3 == 0 or not jobs:
+            jobs = list(self.jobs.values())
+        return jobs[number % len(jobs)]
+
+    @initialize()
+    def begin(self) -> None:
+        for worker in WORKERS[:2]:
+            self.enroll(worker, LEASE)
+
+    @rule(given=st.lists(submissions, min_size=1, max_size=4), again=st.none() | picks)
+    def submit(self, given: list[dict[str, Any]], again: int | None) -> None:
+        now = self.clock.now()
+        jobs = []
+        for fields in given:
+            start_in, rest = fields["start_in"], {name: value for name, value in fields.items() if name != "start_in"}
+            # Ids fall as well as rise, so that the order by id is not the order of the submits.
+            id = f"{len(self.ids) * 7 % 100:02}-{len(self.ids)}"
+            jobs.append(make_job(now, id, start_by=None if start_in is None else now + start_in, **rest))
+            self.ids.append(id)
+        self.sent += jobs
+        if again is not None:
+            jobs.append(self.sent[again % len(self.sent)])
+        self.same(lambda store: store.submit(jobs))
+
+    @rule(worker=st.sampled_from(WORKERS), lease=st.sampled_from((LEASE, LEASE, 1_000, 0)))
+    def enroll(self, worker: str, lease: int) -> None:
+        refusal = self.same(lambda store: store.enroll(make_worker(worker), lease))
+        if refusal is None:
+            self.leases[worker] = self.clock.now() + lease
+
+    @rule(workers=st.lists(st.sampled_from((*WORKERS, "nobody")), max_size=4), lease=st.sampled_from((LEASE, 1_000)))
+    def extend(self, workers: list[str], lease: int) -> None:
+        answers = self.same(lambda store: store.extend(workers, lease))
+        for worker, held in zip(workers, answers, strict=True):
+            if held:
+                self.leases[worker] = self.clock.now() + lease
+
+    @rule(worker=st.sampled_from((*WORKERS, "nobody")))
+    def retire(self, worker: str) -> None:
+        expected, found = self.both(lambda store: store.retire(worker))
+        assert by_id(found) == by_id(expected)
+        self.leases[worker] = 0
+
+    @rule(
+        worker=st.sampled_from((*WORKERS, *WORKERS, "nobody")),
+        step=st.sampled_from((1, 1, 1, 1, 0, -1, 5)),
+        queues=st.sampled_from((QUEUES, QUEUES, QUEUES[::-1], ("a",), ("b:ä", "c", "b:ä"), ())),
+        limit=st.integers(0, 5),
+    )
+    def claim(self, worker: str, step: int, queues: tuple[str, ...], limit: int) -> None:
+        n = max(1, self.claims[worker] + step)
+        # A worker's claims go through one object.
+        through = int(worker == "w1")
+        expected, found = self.both(lambda store: store.claim(ClaimId(worker, n), queues, limit), through)
+        if not isinstance(expected, Claimed):
+            assert found is expected, f"the store answers {found}, the oracle {expected}"
+            return
+        again = n == self.claims[worker]
+        self.claims[worker] = n
+        assert by_id(found.jobs) == by_id(expected.jobs) if again else found.jobs == expected.jobs
+        self.look()
+        due = [job for job in self.jobs.values() if job.state is State.SCHEDULED]
+        ours = [job.scheduled_for for job in due if job.queue in queues]
+        assert found.next_due in (min((job.scheduled_for for job in due), default=None), min(ours, default=None))
+
+    @precondition(lambda self: self.jobs)
+    @rule(
+        beats=st.lists(
+            st.tuples(
+                picks,
+                st.sampled_from((None, "", "w1:1")),
+                st.sampled_from((None, Progress(1), Progress(2, 4, "ä\x00"))),
+                st.sampled_from(((), LINES, LINES[:1])),
+            ),
+            max_size=4,
+        )
+    )
+    def report(self, beats: list[tuple[int, str | None, Progress | None, tuple[LogLine, ...]]]) -> None:
+        told = []
+        for number, token, progress, log in beats:
+            job = self.pick(number)
+            told.append(Beat(job.id, (job.token or "") if token is None else token, progress, log))
+        self.same(lambda store: store.report(told))
+
+    @precondition(lambda self: self.jobs)
+    @rule(
+        steps=st.lists(
+            st.tuples(picks, st.booleans(), st.sampled_from(sorted(EVENTS)), st.sampled_from(RETENTIONS)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def settle(self, steps: list[tuple[int, bool, str, Retention]]) -> None:
+        """Decides on jobs as they are, or as they were seen before, and applies what was decided."""
+        changes = []
+        for number, before, event, retention in steps:
+            job = self.seen[-1 - number % len(self.seen)] if before and self.seen else self.pick(number)
+            changes += self.decided(job, EVENTS[event](job.token or ""), retention)
+        self.apply(changes)
+
+    @precondition(lambda self: self.told)
+    @rule(numbers=st.lists(picks, min_size=1, max_size=3))
+    def settle_again(self, numbers: list[int]) -> None:
+        """A lost reply: changes that were sent before are sent again."""
+        self.apply([self.told[-1 - number % len(self.told)] for number in numbers])
+
+    def decided(self, job: Job, event: Event, retention: Retention = RETENTIONS[0]) -> list[Change]:
+        try:
+            change = decide(job, event, self.clock.now(), retention)
+        except Conflict:
+            return []
+        return [change] if change else []
+
+    def apply(self, changes: list[Change]) -> list[Job | Stale]:
+        self.told = [*self.told, *changes][-30:]
+        answers: list[Job | Stale] = self.same(lambda store: store.apply(changes))
+        return answers
+
+    @rule(step=st.sampled_from((1, 499, 500, 1_000, 2_000, LEASE, 60_000, HOUR, 24 * HOUR, 8 * 24 * HOUR, -500)))
+    def advance(self, step: int) -> None:
+        self.clock.advance(step / 1000)
+
+    @rule(limit=st.sampled_from((100, 100, 0, 1, 3)), settle=st.booleans())
+    def rescue(self, limit: int, settle: bool) -> None:
+        expected, found = self.both(lambda store: store.rescuable(limit))
+        ends = [self.leases[job.worker] for job in expected]
+        assert [self.leases[job.worker] for job in found] == ends == sorted(ends)
+        if len(expected) < limit:
+            assert by_id(found) == by_id(expected)
+        for job in found:
+            assert job == self.jobs[job.id]
+            assert job.state is State.RUNNING
+        if settle:
+            self.apply([change for job in found for change in self.decided(job, LeaseLapsed(job.token or ""))])
+
+    @rule(limit=st.sampled_from((100, 0, 1, 3)), settle=st.booleans())
+    def expire(self, limit: int, settle: bool) -> None:
+        jobs: list[Job] = self.same(lambda store: store.overdue(limit))
+        if settle:
+            self.apply([change for job in jobs for change in self.decided(job, Overdue())])
+
+    @rule(limit=st.sampled_from((100, 0, 1, 3)))
+    def purge(self, limit: int) -> None:
+        self.same(lambda store: store.purge(limit))
+
+    @invariant()
+    def look(self) -> None:
+        """After each step every job and the change log are the same, and no job did what none may do."""
+        if not self.ids:
+            return
+        expected = self.run(self.oracle.get(self.ids))
+        assert self.run(self.stores[self.turn].get(self.ids)) == expected
+        before, self.jobs = self.jobs, {job.id: job for job in expected if job is not None}
+        news = self.news()
+        for id, job in self.jobs.items():
+            if before.get(id) != job:
+                follows(before.get(id), job)
+                self.seen = [*self.seen, job][-30:]
+            if id in news:
+                assert (news[id].state, news[id].reason) == (job.state, job.reason)
+
+    def news(self) -> dict[str, Entry]:
+        """The last new entry for each job. Both logs have the same entries, those of a job in its order."""
+        expected = self.run(entries(self.oracle, self.cursors[0]))
+        found = self.run(entries(self.stores[self.turn], self.cursors[1]))
+        assert sorted(found, key=by_job) == sorted(expected, key=by_job)
+        assert sorted(found, key=lambda entry: entry.id) == sorted(found, key=by_job)
+        if expected:
+            logs = zip((self.oracle, self.stores[self.turn]), self.cursors, strict=True)
+            self.cursors = [self.run(last_cursor(store, cursor)) for store, cursor in logs]
+        return {entry.id: entry for entry in expected}
+
+    def teardown(self) -> None:
+        try:
+            self.same(lambda store: store.check())
+            expected, found = self.both(lambda store: store.counts())
+            assert found.states == expected.states
+            assert {queue: n for queue, n in found.queued.items() if n} == expected.queued
+            for id in self.ids:
+                self.same(lambda store, id=id: store.log(id))  # type: ignore[misc]
+            assert self.run(self.stores[0].check()) == []
+        finally:
+            for store in self.stores:
+                self.run(store.close())
+            self.runner.close()
+
+
+def by_id(jobs: list[Job]) -> list[Job]:
+    return sorted(jobs, key=lambda job: job.id)
+
+
+def by_job(entry: Entry) -> tuple[str, int]:
+    return entry.id, entry.version
+
+
+async def last_cursor(store: Store, after: str) -> str:
+    while (changes := await store.changes(after, 0)).entries:
+        after = changes.cursor
+    return after
+
+
+def follows(before: Job | None, job: Job) -> None:
+    """What holds between any two states of a job, whatever was done to it."""
+    assert (job.state is State.RUNNING) <= (job.token is not None)
+    assert (job.finished_at is not None) == (job.state in FINISHED)
+    assert job.failures <= job.max_attempts
+    assert job.crashes <= job.max_crashes
+    if before is None:
+        return
+    assert job.version > before.version
+    assert job.attempt >= before.attempt
+    if before.state in FINISHED and job.state in FINISHED:
+        assert job.result == before.result
+    if job.attempt == before.attempt and before.state is State.RUNNING and before.cancel_requested_at is not None:
+        assert job.cancel_requested_at == before.cancel_requested_at or job.reason == "retried"
