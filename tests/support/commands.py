@@ -45,7 +45,7 @@ class Serving:
 
     def __init__(self, *arguments: str, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self._arguments = arguments
-        self._folder = folder
+        self.folder = folder
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0
@@ -77,11 +77,11 @@ class Serving:
 
     @property
     def _out(self) -> Path:
-        return self._folder / f"serve-{self._started}.out"
+        return self.folder / f"serve-{self._started}.out"
 
     @property
     def _err(self) -> Path:
-        return self._folder / f"serve-{self._started}.err"
+        return self.folder / f"serve-{self._started}.err"
 
     def start(self) -> Self:
         """Starts it, a second time on the same port, and returns when it has greeted."""
@@ -92,7 +92,7 @@ class Serving:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [*guard, *serve],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=environment(self._environ),
                 stdin=subprocess.DEVNULL,
                 stdout=out,

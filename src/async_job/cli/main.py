@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Annotated, Final
 
 import typer
@@ -225,7 +226,10 @@ def settings(target: Target = None, as_json: AsJson = False) -> None:
     from async_job.cli import settings_table
     from async_job.loading import load_jobs
 
-    settings_table.show(load_jobs(target).loaded, as_json=as_json)
+    # Standard output is for the command's answer, not for what the program prints.
+    with redirect_stdout(sys.stderr):
+        loaded = load_jobs(target).loaded
+    settings_table.show(loaded, as_json=as_json)
 
 
 if __name__ == "__main__":

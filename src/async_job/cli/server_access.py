@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 import msgspec
@@ -99,7 +99,7 @@ class ServerAccess:
         problem = msgspec.json.decode(answer.content, type=Problem)
         says = problem.detail or problem.title
         if answer.status_code == HTTPStatus.NOT_FOUND:
-            return JobNotFound(path.rpartition("/")[2])
+            return JobNotFound(unquote(path.rpartition("/")[2]))
         if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
             return InvalidInput(says, problem.at)
         if answer.is_client_error and answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from typing import Any, Self
 
 import msgspec
@@ -24,7 +25,9 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
     Raises:
         UsageError: it is in another process's memory, or there is no such file.
     """
-    jobs = load_jobs(app)
+    # Standard output is for the command's answer, not for what the program prints.
+    with redirect_stdout(sys.stderr):
+        jobs = load_jobs(app)
     jobs.configure(flags={"store": store})
     settings = jobs.settings
     if jobs.loaded.origins["log_level"] == "default":
