@@ -46,8 +46,8 @@ def collect(folder: Path) -> None:
 
 
 @contextmanager
-def server(store: Path, log: Path) -> Iterator[str]:
-    """The URL of a server of our own, which is ended at the end."""
+def server(store: Path, log: Path) -> Iterator[httpx.Client]:
+    """A client of a server of our own, which is ended at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,31 +58,33 @@ def server(store: Path, log: Path) -> Iterator[str]:
     with log.open("w") as lines:
         process = subprocess.Popen(command, cwd=HERE, stdout=lines, stderr=lines)
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(url, process, log)
-        print(f"server {process.pid} on {url}, log in {shown(log)}")
-        yield url
+        # A proxy from the environment has no part in this.
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            if not starts(client, process):
+                sys.exit(f"the server did not start:\n{log.read_text()}")
+            print(f"server {process.pid} on {client.base_url}, log in {shown(log)}")
+            yield client
     finally:
         process.terminate()
         process.wait()
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 30) -> None:
+def starts(client: httpx.Client, process: subprocess.Popen[bytes], seconds: float = 30) -> bool:
+    """Whether the server answers before it ends, and in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{url}/healthz").is_success:
-                return
+            return client.get("/healthz").is_success
         except httpx.TransportError:
             time.sleep(0.05)
-    sys.exit(f"the server did not start:\n{log.read_text()}")
+    return False
 
 
-def follow(url: str, id: str) -> dict[str, Any]:
+def follow(client: httpx.Client, id: str) -> dict[str, Any]:
     """The job when it is done; tells how far it is on the way."""
     told = None
     while True:
-        job: dict[str, Any] = httpx.get(f"{url}/v1/jobs/{id}").raise_for_status().json()
+        job: dict[str, Any] = client.get(f"/v1/jobs/{id}").raise_for_status().json()
         progress = job["progress"]
         if progress and progress != told:
             told = progress
@@ -119,15 +121,15 @@ def main() -> None:
     output: Path = parser.parse_args().output.absolute()
     shutil.rmtree(output, ignore_errors=True)
     collect(output / "pictures")
-    (output / "album").mkdir()
+    # Asked to stop, it stops the server too, on its way out.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("stopped"))
     begun = time.monotonic()
-    # Ctrl-C and a request to stop end the server too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with server(output / "jobs.db", output / "server.log") as url:
-        body = {"folder": str(output / "pictures"), "into": str(output / "album")}
-        id = httpx.post(f"{url}/start-job/album", json=body).raise_for_status().json()
-        print(f"job {id}")
-        job = follow(url, id)
+    with server(output / "jobs.db", output / "server.log") as client:
+        folders = {"folder": str(output / "pictures"), "into": str(output / "album")}
+        id = client.post("/start-job/album", json=folders).raise_for_status().json()
+        print(f"job {id}", flush=True)
+        job = follow(client, id)
     if job["state"] != "succeeded":
         sys.exit(f"the album {job['state']}: {job['error']['message']}")
     show(job["result"], output / "album")

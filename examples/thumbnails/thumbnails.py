@@ -11,7 +11,7 @@ import msgspec
 
 import pictures
 import sheet
-from async_job import Context, JobFailed, Jobs
+from async_job import Context, Jobs, NoResult
 from pictures import Picture
 
 jobs = Jobs()
@@ -38,7 +38,7 @@ class Album:
 @jobs.job
 async def album(context: Context, folder: str, into: str) -> Album:
     """Makes thumbnails of all files in a folder, and a contact sheet; broken files are listed, and stop nothing."""
-    paths = await asyncio.to_thread(files_of, folder)
+    paths = await asyncio.to_thread(prepare, Path(folder), Path(into))
     steps = len(paths) + 1
     done: list[Picture] = []
     failed: list[Failure] = []
@@ -49,8 +49,8 @@ async def album(context: Context, folder: str, into: str) -> Album:
         started = await thumbnail.with_options(unique_key=f"{context.job_id}/{path.name}").submit(str(path), into)
         try:
             done.append(await started.result())
-        except JobFailed as failure:
-            reason = failure.error.message if failure.error else str(failure)
+        except NoResult as ended:
+            reason = ended.job.error.message if ended.job.error else str(ended)
             failed.append(Failure(path.name, reason.removeprefix(f"{path.name}: ")))
         context.progress(len(done) + len(failed), steps, path.name)
 
@@ -67,8 +67,10 @@ async def album(context: Context, folder: str, into: str) -> Album:
     return result
 
 
-def files_of(folder: str) -> list[Path]:
-    return sorted(path for path in Path(folder).iterdir() if path.is_file())
+def prepare(folder: Path, into: Path) -> list[Path]:
+    """The files to work on, and a folder for what comes of them."""
+    into.mkdir(parents=True, exist_ok=True)
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 # In a process of its own each, because they keep a core busy. A broken picture is not better when it is tried again.
