@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from async_job.core.job import Job
 from async_job.errors import StoreError
+from async_job.logs import get_logger
 from async_job.store.protocol import Store
 
 REREAD: Final = 1.0
 """Seconds after which a waiter's job is read again in any case: a lost entry costs time, never a hang."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Waiter:

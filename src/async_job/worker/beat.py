@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Collection
 from typing import Final
 
-import structlog
-
 from async_job.errors import StoreError
+from async_job.logs import get_logger
 from async_job.store.protocol import Answer, Beat, Store
 from async_job.worker.active import ActiveRun
 
@@ -17,7 +16,7 @@ TICK: Final = 0.25
 TICKS_PER_BEAT: Final = 4
 """Each run is heard of once a second, with news or without."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Heart:

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import structlog
-
 from async_job.core.job import Change, Job
 from async_job.core.lifecycle import Outcome, Retention, decide
 from async_job.errors import LeaseOver, Lost, StoreError
+from async_job.logs import get_logger
 from async_job.store.protocol import Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
 from async_job.worker.executor import Executor
@@ -26,7 +25,7 @@ KILL_AFTER: Final = 5.0
 PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds to wait after each failure of the store in a row; the last one from then on."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Claimer:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-import structlog
-
 from async_job.errors import StoreError
+from async_job.logs import get_logger
 
 PARTED: Final = 1.0
 """Seconds by which two clocks may part."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def elapsed() -> float:

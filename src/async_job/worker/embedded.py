@@ -17,10 +17,9 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, Self
 
-import structlog
-
 from async_job.errors import NotEnrolled, StoreUnavailable
 from async_job.jobs import Jobs
+from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.store.protocol import Worker as WorkerInfo
 from async_job.worker.children import Children
@@ -36,7 +35,7 @@ from async_job.worker.worker import Worker
 PAUSE: Final = 1.0
 """Seconds between two tries to reach a store that is away."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class EmbeddedWorker:

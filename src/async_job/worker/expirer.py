@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import structlog
-
 from async_job.core.lifecycle import Overdue, Retention
+from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Store
 from async_job.worker.contact import Contact
 from async_job.worker.settle import settle
 
 EVERY: Final = 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 async def keep_expiring(store: Store, retention: Retention, contact: Contact, every: float = EVERY) -> None:

@@ -6,10 +6,9 @@ import asyncio
 from functools import partial
 from typing import Final
 
-import structlog
-
 from async_job.core.job import Job
 from async_job.core.lifecycle import Retention
+from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.contact import Contact
 from async_job.worker.settle import settle
@@ -18,7 +17,7 @@ from async_job.worker.verdict import End, outcome_of
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 async def hand_back(store: Store, retention: Retention, contact: Contact, worker: str, end: End) -> None:

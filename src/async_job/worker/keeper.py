@@ -8,9 +8,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from async_job.errors import UsageError
+from async_job.logs import get_logger
 from async_job.worker.launch import EX_CONFIG, Launch
 from async_job.worker.verdict import End, Killed
 from async_job.worker.watched import WatchedProcess
@@ -23,7 +22,7 @@ PATIENCE: Final = 2.0
 """Seconds that a process has to end when it is to be replaced."""
 LAST_MOMENT: Final = 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Keeper:

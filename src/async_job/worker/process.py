@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 
-import structlog
 import uvloop
 
 from async_job import logs
 from async_job.errors import NotEnrolled, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
+from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.children import Children
 from async_job.worker.launch import EX_CONFIG, EX_RETIRED, Launch, receive_launch
@@ -23,7 +23,7 @@ from async_job.worker.worker import Worker
 
 STORE_PAUSE = 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def main() -> int:

@@ -6,8 +6,7 @@ import asyncio
 import time
 from typing import Final
 
-import structlog
-
+from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Store
 from async_job.worker.contact import Contact
 
@@ -16,7 +15,7 @@ REST: Final = 3
 """It rests that many times as long as a batch took, so that others get most of the store's time."""
 SHORTEST_REST: Final = 0.02
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 async def keep_purging(store: Store, contact: Contact, every: float = EVERY) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from async_job.errors import UsageError
+from async_job.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def check_reload() -> None:

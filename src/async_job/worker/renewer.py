@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from async_job.errors import StoreUnavailable
+from async_job.logs import get_logger
 from async_job.store.protocol import Store, Worker
 from async_job.worker.contact import Contact, elapsed
 
-log = structlog.get_logger()
+log = get_logger()
 
 LONGEST_RETRY: Final = 1.0
 

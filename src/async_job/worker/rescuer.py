@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import structlog
-
 from async_job.core.lifecycle import LeaseLapsed, Retention
+from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Store
 from async_job.worker.contact import Contact
 from async_job.worker.renewer import Renewer
@@ -15,7 +14,7 @@ from async_job.worker.settle import settle
 
 EVERY: Final = 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 Run = tuple[str, str | None]
 """A job's id and the token of its run."""

@@ -17,10 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from msgspec.structs import replace
 
 from async_job.errors import AsyncJobError, SettingsError, StoreUnavailable
+from async_job.logs import get_logger
 from async_job.settings import Settings
 from async_job.store.open import make_store
 from async_job.store.protocol import Worker
@@ -45,7 +45,7 @@ LAST_HAND_BACK: Final = 2.0
 """Seconds that the last jobs may take to be handed back; a lapsing lease hands them back otherwise."""
 STORE_PAUSE: Final = 0.2
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def run(

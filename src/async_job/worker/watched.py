@@ -13,16 +13,16 @@ from collections.abc import Callable
 from typing import Final, Self
 
 import msgspec
-import structlog
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from async_job.logs import get_logger
 from async_job.worker.launch import Launch
 from async_job.worker.verdict import Deadline, End, Killed
 
 LONGEST_LINE: Final = 65_536
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Sign(Struct, frozen=True):

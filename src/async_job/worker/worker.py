@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from async_job.jobs import Jobs
+from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.active import ActiveRun
 from async_job.worker.beat import Heart
@@ -20,7 +19,7 @@ from async_job.worker.runners import Runners
 LAST_WORDS: Final = 2.0
 """Seconds for runs that were told to stop to do so, and for their outcomes to reach the store."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Worker:
