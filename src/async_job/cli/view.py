@@ -33,10 +33,8 @@ class JobView(Struct, kw_only=True):
     done: bool
     version: int
     queue: str = ""
-    status: str = ""
     reason: str = ""
     attempt: int = 0
-    max_attempts: int = 0
     progress: ProgressView | None = None
     created_at: datetime | None = None
     scheduled_for: datetime | None = None
@@ -69,8 +67,11 @@ class JobView(Struct, kw_only=True):
     def outcome(self) -> str:
         """The state in one line: with the error, if there is one, or what the job says of itself."""
         if self.error is not None and self.state != "succeeded":
+            message = " ".join(self.error.message.split())
             name = self.error.type or self.error.kind
-            return f"{self.state}: {name}: {' '.join(self.error.message.split())}"
+            # An end that is nobody's error has the state's own name, and may begin its message with it.
+            parts = [part for part in (self.state, name, message) if part != self.state]
+            return message if message.startswith(self.state) else ": ".join([self.state, *parts])
         if self.cancel_requested_at is not None and not self.done:
             return f"{self.state}, asked to cancel"
         return self.state
