@@ -44,7 +44,7 @@ class SqliteStore:
     """See ``store.protocol.Store`` for what each method promises."""
 
     def __init__(self, path: str | Path, *, clock: Clock | None = None, namespace: str = "async-job") -> None:
-        self._path = Path(path)
+        self._path = Path(path).resolve()
         self._clock = clock or SystemClock()
         self._namespace = namespace
         self._changed = Bell()
@@ -61,7 +61,7 @@ class SqliteStore:
         self._refuse_fork()
         if self._writer is not None:
             return
-        path = self._path.resolve()
+        path = self._path
         announcer = Announcer(path)
         writer: Lane[Writer] = Lane("writer", self._wrote)
         reader: Lane[Reader] = Lane("reader")

@@ -8,6 +8,7 @@ leases go through as long as they can.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from async_job.store.sqlite.connection import is_full, translated
 from async_job.store.sqlite.turnstile import Turnstile
 
 RESERVE: Final = 16 * 1024 * 1024
-"""Bytes of free disk that are left for the outcomes of what was already accepted."""
+"""Bytes that submits leave free, for the outcomes of what was already accepted."""
 CHECKPOINT_PAGES: Final = 1_000
 """A checkpoint is tried each time the write-ahead log has grown by so many pages (4 MiB)."""
 FORCED_CHECKPOINT_PAGES: Final = 8_000
@@ -55,9 +56,8 @@ class Transactions:
             raise translated(error, self._path) from error
 
     def _refusal(self) -> AsyncJobError | None:
-        disk = os.statvfs(self._path)
-        if disk.f_bavail * disk.f_frsize < RESERVE:
-            return StoreFull(f"the disk of {self._path} is full: free some space on it")
+        if room(self._path) < RESERVE:
+            return StoreFull(f"hardly any room is left for the store {self._path}: free some space on its disk")
         return self._out_of_room
 
     def _write(self, group: Sequence[Request]) -> list[Any]:
@@ -132,3 +132,13 @@ class Transactions:
         else:
             self._next_checkpoint = CHECKPOINT_PAGES + (pages if moved < pages else 0)
             self._out_of_room = None
+
+
+def room(path: Path) -> int:
+    """By how many bytes the database and its log can grow: what the disk has free, or a limit on files allows."""
+    disk = os.statvfs(path)
+    free = disk.f_bavail * disk.f_frsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return free
+    return min(free, limit - max(os.path.getsize(file) for file in (path, f"{path}-wal") if os.path.exists(file)))

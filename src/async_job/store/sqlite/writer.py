@@ -57,8 +57,9 @@ class Writer:
                 "health": self.health,
             },
         )
-        # Claims that found nothing write nothing: an idle worker costs no trip to the disk.
-        self._idle_claims: dict[str, int] = {}
+        # Claims that found nothing write nothing, so that an idle worker costs no trip to the disk; the last such
+        # number of each enrolment is known here only.
+        self._idle_claims: dict[int, int] = {}
         self._entries = 0
         self.changed = False
         self.ready = False
@@ -131,14 +132,13 @@ class Writer:
         return [self._execute(SQL["extend.extend"], (lease_end, id)).get is not None for id in workers]
 
     def retire(self, worker: str) -> list[Job]:
-        self._idle_claims.pop(worker, None)
         self._execute(SQL["retire.bar"], (worker,))
         return [job_of(row) for row in self._execute(SQL["retire.held"], (worker,))]
 
     def claim(self, argument: tuple[ClaimId, Sequence[str], int]) -> Claimed:
         claim_id, queues, limit = argument
-        lease_end, last = self._execute(SQL["claim.worker"], (claim_id.worker,)).get or (0, 0)
-        last = max(last, self._idle_claims.get(claim_id.worker, 0))
+        enrolment, lease_end, last = self._execute(SQL["claim.worker"], (claim_id.worker,)).get or (0, 0, 0)
+        last = max(last, self._idle_claims.get(enrolment, 0))
         if not lease_end:
             raise NotEnrolled(f"worker {claim_id.worker} is retired or was never enrolled")
         if claim_id.n < last:
@@ -151,11 +151,11 @@ class Writer:
         promoted, next_due = self._promote(now)
         jobs = self._start(claim_id.token, queues, limit, now)
         if promoted or jobs:
-            self._execute(SQL["claim.remember"], (claim_id.n, claim_id.worker))
+            self._execute(SQL["claim.remember"], (claim_id.n, enrolment))
             self._log_changes(promoted + len(jobs))
             self.ready = self.ready or promoted > len(jobs)
         else:
-            self._idle_claims[claim_id.worker] = claim_id.n
+            self._idle_claims[enrolment] = claim_id.n
         return Claimed(jobs, next_due)
 
     def _claimed_before(self, claim_id: ClaimId, queues: Sequence[str]) -> Claimed:

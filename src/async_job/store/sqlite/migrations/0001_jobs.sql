@@ -67,9 +67,10 @@ CREATE TABLE log_lines (
     PRIMARY KEY (id, number)
 ) STRICT, WITHOUT ROWID;
 
--- `lease_end` 0: retired for good. `last_claim`: the highest claim number used.
+-- `lease_end` 0: retired for good. `last_claim`: the highest claim number that gave jobs. `enrolment` never repeats.
 CREATE TABLE workers (
-    id TEXT PRIMARY KEY,
+    enrolment INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
@@ -78,7 +79,7 @@ CREATE TABLE workers (
     version TEXT NOT NULL,
     lease_end INTEGER NOT NULL,
     last_claim INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- The change log: which job came to which state, in order. Its newest entries are kept.
 CREATE TABLE changes (

@@ -1,11 +1,11 @@
 -- : worker
-SELECT lease_end, last_claim FROM workers WHERE id = ?;
+SELECT enrolment, lease_end, last_claim FROM workers WHERE id = ?;
 
 -- : again — what the same claim was given before
 SELECT {columns} FROM jobs WHERE worker = ? AND token = ? AND state = 'running';
 
 -- : remember
-UPDATE workers SET last_claim = ? WHERE id = ?;
+UPDATE workers SET last_claim = ? WHERE enrolment = ?;
 
 -- : next_due
 SELECT min(scheduled_for) FROM jobs WHERE state = 'scheduled';
