@@ -243,9 +243,8 @@ def _give_back(job: Job, event: Released, reason: str, now: int, retention: Rete
 
 
 def _not_known(job: Job, event: NotKnown, now: int, retention: Retention) -> Change:
-    known = job.error if job.error is not None and job.error.kind is ErrorKind.UNKNOWN_TYPE else None
     message = f"no worker that claimed this job knows the type {job.type!r}"
-    error = known or ErrorInfo(kind=ErrorKind.UNKNOWN_TYPE, message=message, at=now)
+    error = _first_not_known(job) or ErrorInfo(kind=ErrorKind.UNKNOWN_TYPE, message=message, at=now)
     if job.cancel_requested_at is not None:
         fields = _cancelled(job, "cancelled", now, retention)
     elif now - error.at >= UNKNOWN_TYPE_LIMIT:
@@ -256,6 +255,15 @@ def _not_known(job: Job, event: NotKnown, now: int, retention: Retention) -> Cha
         fields["scheduled_for"] = now + UNKNOWN_TYPE_PAUSE
         fields["error"] = error
     return _outcome(job, event, fields)
+
+
+def _first_not_known(job: Job) -> ErrorInfo | None:
+    """The error of the first worker that did not know the type, unless another has known it and run the job since."""
+    error = job.error
+    if error is None or error.kind is not ErrorKind.UNKNOWN_TYPE:
+        return None
+    ran_since = bool(job.attempts) and job.attempts[-1].ended_at > error.at
+    return None if ran_since else error
 
 
 def _cancel(job: Job, now: int, retention: Retention) -> Change | None:
