@@ -1,17 +1,19 @@
 """A TCP proxy in front of a server, which cuts a connection between the server's answer and the client."""
 
 import asyncio
+import contextlib
 from typing import Self
 
 
 class Proxy:
-    """Forwards both ways. After ``cut_next_reply(to)`` the answer to the next request that has ``to`` in it is thrown
-    away and both sides are closed: the server has done what it was asked, and the client does not know."""
+    """Forwards both ways. After ``cut_next_reply`` the next bytes from the server are thrown away and both sides are
+    closed: the server has done what it was asked, and the client does not know."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
-        self._armed: bytes | None = None
+        self._armed = False
         self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts = 0
         self.port = 0
@@ -24,48 +26,46 @@ class Proxy:
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*self._tasks)
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def cut_next_reply(self, to: bytes = b"") -> None:
-        self._armed = to
+    def cut_next_reply(self) -> None:
+        self._armed = True
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        doomed = asyncio.Event()
-        there = asyncio.ensure_future(self._copy_requests(reader, to_writer, doomed))
-        back = asyncio.ensure_future(self._copy_replies(to_reader, writer, doomed))
-        try:
-            await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for side in (there, back):
-                side.cancel()
-            await asyncio.gather(there, back, return_exceptions=True)
-            to_writer.close()
-            writer.close()
+        both = {writer, to_writer}
+        self._writers |= both
+        # Each direction closes both sides at its end, which ends the other.
+        await asyncio.gather(self._copy(reader, to_writer, both), self._copy(to_reader, writer, both, replies=True))
+        self._writers -= both
+        self._tasks.discard(task)
 
-    async def _copy_requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        both: set[asyncio.StreamWriter],
+        replies: bool = False,
     ) -> None:
-        while data := await reader.read(65_536):
-            if self._armed is not None and self._armed in data:
-                self._armed = None
-                doomed.set()
-            writer.write(data)
-
-    async def _copy_replies(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
-    ) -> None:
-        while data := await reader.read(65_536):
-            if doomed.is_set():
-                self.cuts += 1
-                return
-            writer.write(data)
+        # A side that breaks off is what the proxy is for.
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if replies and self._armed:
+                    self._armed = False
+                    self.cuts += 1
+                    break
+                writer.write(data)
+        for one in both:
+            one.close()
+        for one in both:
+            with contextlib.suppress(ConnectionError):
+                await one.wait_closed()
