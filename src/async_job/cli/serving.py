@@ -61,7 +61,8 @@ def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
     a process of its own: whoever supervises its workers runs none of it."""
     if target is None:
         return load(flags=flags)
-    command = [sys.executable, "-m", "async_job.loading", target]
+    # -P: the current folder comes onto the path when the program is imported, and hides nothing of ours before.
+    command = [sys.executable, "-P", "-m", "async_job.loading", target]
     answer = subprocess.run(command, input=msgspec.json.encode(flags), stdout=subprocess.PIPE, check=False)
     try:
         told = msgspec.json.decode(answer.stdout, type=Loaded | str)
