@@ -61,7 +61,8 @@ def server(store: Path, log: Path) -> Iterator[httpx.Client]:
         # A proxy from the environment has no part in this.
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             if not starts(client, process):
-                sys.exit(f"the server did not start:\n{log.read_text()}")
+                tail = "\n".join(log.read_text().splitlines()[-20:])
+                sys.exit(f"the server did not start; the end of {shown(log)}:\n{tail}")
             print(f"server {process.pid} on {client.base_url}, log in {shown(log)}")
             yield client
     finally:

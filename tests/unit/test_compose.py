@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 import pytest
 import redis
@@ -203,4 +204,12 @@ def test_the_project_builds_from_what_is_copied(tmp_path: Path) -> None:
     )
     assert built.returncode == 0, built.stderr
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert [wheel.name for wheel in (image / "dist").iterdir()] == [f"async_job-{version}-py3-none-any.whl"]
+    [wheel] = (image / "dist").iterdir()
+    assert wheel.name == f"async_job-{version}-py3-none-any.whl"
+    # Not only the modules: also SQL, Lua scripts and the like.
+    inside = {name for name in ZipFile(wheel).namelist() if name.startswith("async_job/")}
+    assert inside == {
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src" / "async_job").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }

@@ -1,0 +1,75 @@
+"""The example's jobs, called as plain functions."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import thumbnails
+from pictures import Unreadable
+from thumbnails import Failure
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    Image.linear_gradient("L").resize((120, 80)).save(path)
+    return path
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    return folder
+
+
+def test_a_finished_picture_is_not_made_again(picture: Path, into: Path) -> None:
+    first = thumbnails.thumbnail(str(picture), str(into))
+    assert (first.name, first.width, first.height) == ("picture.png", 120, 80)
+    (into / first.thumbnails[0]).unlink()
+    assert thumbnails.thumbnail(str(picture), str(into)) == first
+    assert not (into / first.thumbnails[0]).exists()
+
+
+def test_a_picture_that_was_cut_off_before_its_record_is_made_again(picture: Path, into: Path) -> None:
+    whole = thumbnails.thumbnail(str(picture), str(into))
+    before = {path.name: path.read_bytes() for path in into.iterdir()}
+    [record] = into.glob("*.json")
+    record.unlink()
+    (into / whole.thumbnails[1]).write_bytes(b"half")
+    assert thumbnails.thumbnail(str(picture), str(into)) == whole
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == before
+
+
+def test_another_content_under_the_same_name_is_another_picture(picture: Path, into: Path) -> None:
+    first = thumbnails.thumbnail(str(picture), str(into))
+    Image.new("RGB", (50, 50), "#1e3c78").save(picture)
+    second = thumbnails.thumbnail(str(picture), str(into))
+    assert (second.width, second.height) == (50, 50)
+    assert not set(first.thumbnails) & set(second.thumbnails)
+
+
+def test_a_broken_file_leaves_nothing_behind(tmp_path: Path, into: Path) -> None:
+    (tmp_path / "letter.jpg").write_text("Dear reader")
+    with pytest.raises(Unreadable, match=r"^letter\.jpg: "):
+        thumbnails.thumbnail(str(tmp_path / "letter.jpg"), str(into))
+    assert list(into.iterdir()) == []
+
+
+def test_the_contact_sheet_sweeps_what_was_cut_off(picture: Path, into: Path) -> None:
+    found = thumbnails.thumbnail(str(picture), str(into))
+    (into / "0123456789abcdef-96.webp.4711.part").write_bytes(b"half")
+    file = thumbnails.contact_sheet([found], [Failure("letter.jpg", "this is no picture")], [], str(into))
+    assert file == "contact-sheet.png"
+    assert {path.name for path in into.iterdir()} == {file, *found.thumbnails, f"{found.thumbnails[0][:16]}.json"}
+    with Image.open(into / file) as page:
+        assert page.format == "PNG"
+
+
+def test_the_files_of_a_folder_come_in_order_and_without_folders(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "another.png").write_bytes(picture.read_bytes())
+    (tmp_path / "folder").mkdir()
+    files = thumbnails.prepare(tmp_path, tmp_path / "new" / "album")
+    assert [file.name for file in files] == ["another.png", "picture.png"]
+    assert (tmp_path / "new" / "album").is_dir()
