@@ -6,12 +6,13 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards both ways. After ``cut_next_reply`` the next bytes from the server are thrown away and both sides are
-    closed: the server has done what it was asked, and the client does not know."""
+    """Forwards both ways. After ``cut_next_reply(to)`` the answer to the next request that has ``to`` in it is thrown
+    away and both sides are closed: the server has done what it was asked, and the client does not know."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
-        self._armed = False
+        self._armed: bytes | None = None
+        self._doomed: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -34,8 +35,8 @@ class Proxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def cut_next_reply(self) -> None:
-        self._armed = True
+    def cut_next_reply(self, to: bytes = b"") -> None:
+        self._armed = to
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -47,6 +48,7 @@ class Proxy:
         # Each direction closes both sides at its end, which ends the other.
         await asyncio.gather(self._copy(reader, to_writer, both), self._copy(to_reader, writer, both, replies=True))
         self._writers -= both
+        self._doomed -= both
         self._tasks.discard(task)
 
     async def _copy(
@@ -59,10 +61,12 @@ class Proxy:
         # A side that breaks off is what the proxy is for.
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                if replies and self._armed:
-                    self._armed = False
+                if replies and self._doomed & both:
                     self.cuts += 1
                     break
+                if not replies and self._armed is not None and self._armed in data:
+                    self._armed = None
+                    self._doomed |= both
                 writer.write(data)
         for one in both:
             one.close()
