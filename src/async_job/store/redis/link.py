@@ -188,6 +188,12 @@ class Link:
         if connection is not None:
             await connection.disconnect(nowait=True)
 
+    async def close(self) -> None:
+        """Lets go of the connection and waits until it is closed, which takes a trip with TLS."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect()
+
 
 def _unavailable(error: ResponseError) -> StoreUnavailable:
     return StoreUnavailable(f"Redis is there but does not do it now ({error})")

@@ -80,11 +80,16 @@ class RedisStore:
         self._process = os.getpid()
         for warning in self._address.warnings:
             logger.warning("%s", warning)
-        facts = await server.inspect(self._link)
-        server.demand(facts, self._allow_eviction)
-        await server.claim_schema(self._link, self._keys)
-        await self._link.ask(*scripts.LOAD)
-        await self.counts()
+        try:
+            facts = await server.inspect(self._link)
+            server.demand(facts, self._allow_eviction)
+            await server.claim_schema(self._link, self._keys)
+            await self._link.ask(*scripts.LOAD)
+            # Any script tells the server's time.
+            await self.counts()
+        except BaseException:
+            await self._link.close()
+            raise
         logger.info("store %r: %s; %s", self._address, facts.backend, facts.durability)
 
     async def close(self) -> None:
@@ -93,7 +98,7 @@ class RedisStore:
         await self._group.close()
         await self._waiting.close()
         for link in (self._link, self._lease_link, self._check_link):
-            await link.drop()
+            await link.close()
         await self._connections.close()
 
     # What goes in groups.

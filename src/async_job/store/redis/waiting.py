@@ -80,7 +80,7 @@ class WaitingReads:
         self._closed = True
         idle, self._idle = self._idle, []
         for link in idle:
-            await link.drop()
+            await link.close()
 
 
 def _number(row: tuple[bytes, Any]) -> int:

@@ -1,0 +1,121 @@
+"""What a job costs, counted: bytes in memory, commands inside the scripts, and trips. No clock is read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from async_job.core.job import Job
+from async_job.core.lifecycle import Succeeded
+from async_job.store.protocol import ClaimId
+from async_job.store.redis.store import RedisStore
+from support.jobs import LEASE, change, make_job, make_worker
+from support.servers import Server
+
+pytestmark = pytest.mark.store("redis")
+
+JOBS = 20_000
+LONG_LEASE = 100 * LEASE
+
+
+@pytest.fixture(scope="module")
+def server(redis_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Debian's Redis, for its allocator."""
+    with Server(redis_binary, tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Any:
+    server.flush()
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+async def store(server: Server, client: redis.Redis) -> AsyncIterator[RedisStore]:
+    store = RedisStore(server.url)
+    await store.open()
+    await store.enroll(make_worker("0123456789abcdef"), LONG_LEASE)
+    yield store
+    await store.close()
+
+
+def plain_jobs(store: RedisStore, count: int, **fields: Any) -> list[Job]:
+    now = store.now()
+    return [make_job(now, f"018bcfe5-6800-7000-8000-{n:012x}", input=b"{}", **fields) for n in range(count)]
+
+
+def claim_id(n: int) -> ClaimId:
+    return ClaimId("0123456789abcdef", n)
+
+
+async def finish(store: RedisStore, n: int, jobs: list[Job]) -> None:
+    token = claim_id(n).token
+    await store.apply([change(job, Succeeded(token, b"null"), store.now()) for job in jobs])
+
+
+async def test_memory(store: RedisStore, client: redis.Redis) -> None:
+    def used() -> int:
+        return int(client.info("memory")["used_memory"])
+
+    jobs = plain_jobs(store, JOBS)
+    empty = used()
+    for at in range(0, JOBS, 250):
+        await store.submit(jobs[at : at + 250])
+    assert client.object("ENCODING", f"async-job:{jobs[0].id}") == "listpack"
+    # Seen: 370 with 100,000 jobs; the change log and the tables that grow by doubling weigh more with fewer.
+    assert (used() - empty) / JOBS <= 500
+    for n in range(1, JOBS // 250 + 1):
+        await finish(store, n, (await store.claim(claim_id(n), ["default"], 250)).jobs)
+    assert (await store.counts()).states["succeeded"] == JOBS
+    assert client.object("ENCODING", f"async-job:{jobs[0].id}") == "listpack"
+    # Seen: 575 with 100,000 jobs.
+    assert (used() - empty) / JOBS <= 650
+
+
+async def test_commands_and_trips(store: RedisStore, client: redis.Redis) -> None:
+    """A group of ten is one trip each way: jobs in, then outcomes together with the next claim."""
+    groups, size = 20, 10
+    jobs = plain_jobs(store, groups * size)
+    client.config_resetstat()
+    for at in range(0, len(jobs), size):
+        await store.submit(jobs[at : at + size])
+    counted = calls(client)
+    assert counted["evalsha"] == groups
+    assert sum(counted.values()) - groups <= len(jobs) * 2.8
+
+    client.config_resetstat()
+    held = (await store.claim(claim_id(1), ["default"], size)).jobs
+    for n in range(2, groups + 2):
+        _, claimed = await asyncio.gather(finish(store, n - 1, held), store.claim(claim_id(n), ["default"], size))
+        held = claimed.jobs
+    counted = calls(client)
+    assert counted["evalsha"] == 2 * groups + 1
+    assert sum(counted.values()) - 2 * groups <= len(jobs) * 7.2
+    assert client.info("stats")["total_reads_processed"] <= groups + 1 + 3
+
+
+async def test_callers_share_a_trip(store: RedisStore, client: redis.Redis) -> None:
+    jobs = plain_jobs(store, 100)
+    await store.get(["x"])
+    client.config_resetstat()
+    await asyncio.gather(*(store.submit([job]) for job in jobs))
+    assert calls(client)["evalsha"] == 1
+    client.config_resetstat()
+    found = await asyncio.gather(*(store.get([job.id]) for job in jobs))
+    assert [job for (job,) in found] == jobs
+    # One more is the question itself.
+    assert client.info("stats")["total_reads_processed"] <= 3
+
+
+def calls(client: redis.Redis) -> dict[str, int]:
+    stats = client.info("commandstats")
+    return {
+        name.removeprefix("cmdstat_"): of["calls"]
+        for name, of in stats.items()
+        if not name.startswith("cmdstat_config")
+    }
