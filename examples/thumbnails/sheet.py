@@ -88,9 +88,13 @@ def _broken(failed: list[tuple[str, str]]) -> Image.Image:
     pen = ImageDraw.Draw(card)
     pen.text((20, 50), "Cannot be read", RUST, font(24), anchor="ls")
     y = 94
-    for name, reason in failed:
+    for place, (name, reason) in enumerate(failed):
+        lines = wrap(reason, 42)[:2]
+        if y + 23 * len(lines) > CARD[1] - 60:
+            pen.text((20, y), f"and {len(failed) - place} more", GREY, font(21), anchor="ls")
+            break
         pen.text((20, y), _cut(name, 21, 336), INK, font(21), anchor="ls")
-        for line in wrap(reason, 42):
+        for line in lines:
             y += 23
             pen.text((20, y), line, GREY, font(16), anchor="ls")
         y += 44

@@ -196,6 +196,14 @@ def test_the_sheet_shows_every_picture_its_twin_and_the_broken_files(album: list
     assert rust not in colours_of(plain)
 
 
+def test_many_broken_files_stay_on_their_card(tmp_path: Path) -> None:
+    failed = [(f"broken-{number}.jpg", "image file is truncated (13 bytes not processed)") for number in range(40)]
+    page = sheet.draw([], failed, [], tmp_path)
+    edge = sheet.HEADER + sheet.CARD[1]
+    within = page.crop((sheet.MARGIN + 15, edge - 40, sheet.MARGIN + sheet.CARD[0] - 15, edge - 1))
+    assert colours_of(within) == {(255, 255, 255)}
+
+
 def test_the_sheet_is_the_same_each_time_and_grows_by_rows(album: list[Picture], tmp_path: Path) -> None:
     assert sheet.draw(album, [], [], tmp_path).tobytes() == sheet.draw(album, [], [], tmp_path).tobytes()
     row = sheet.CARD[1] + sheet.GAP
