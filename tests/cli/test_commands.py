@@ -53,7 +53,7 @@ async def count(context: Context, to: int, pause: float = 0.05) -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "program.py").write_text(PROGRAM)
-    environ = {"ASYNC_JOB_MAX_INPUT": "2000"}
+    environ = {"ASYNC_JOB_MAX_INPUT": "2000", "ASYNC_JOB_DEMO_SECONDS": "1", "ASYNC_JOB_GRACE": "5"}
     with Serving("program:jobs", "--workers", "1", folder=folder, environ=environ) as serving:
         yield serving
         assert serving.stop() == 0
@@ -85,7 +85,7 @@ def test_what_the_greeting_says_works(server: Serving) -> None:
     assert post
     assert get
     id = httpx.post(post[1]).json()
-    assert httpx.get(f"{get[1]}/{id}").text in ("PENDING", "STARTING")
+    assert httpx.get(f"{get[1]}/{id}").text in ("PENDING", "STARTING", "COMPLETE")
 
 
 def test_submit_prints_the_id_and_nothing_else(server: Serving) -> None:
