@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
@@ -12,6 +10,7 @@ import msgspec
 
 from async_job.blocking import Blocking
 from async_job.clock import Clock
+from async_job.connections import Connections
 from async_job.context import Context
 from async_job.core.job import Job, State
 from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryRequested, decide
@@ -35,7 +34,6 @@ from async_job.ids import new_id
 from async_job.settings import Loaded, Settings, load
 from async_job.store.open import make_store
 from async_job.store.protocol import Store
-from async_job.watch import Watcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,19 +57,6 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, R]) -> JobFunction[P, R, R]: ...
 
 
-class Connection:
-    """A store as one event loop has opened it, with its reader of the change log."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store) -> None:
-        self.loop = loop
-        self.store = store
-        self.watcher = Watcher(store)
-
-    async def close(self) -> None:
-        await self.watcher.close()
-        await self.store.close()
-
-
 class Jobs:
     """Registered functions and the store that their jobs are kept in.
 
@@ -92,8 +77,7 @@ class Jobs:
         self._functions: dict[str, JobFunction[..., Any, Any]] = {}
         self._default: str | None = None
         self._shared: Store | None = None
-        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Connection]] = {}
-        self._pid = os.getpid()
+        self._connections = Connections(self._make_store)
         self.blocking = Blocking()
 
     @property
@@ -122,13 +106,7 @@ class Jobs:
     @property
     def retention(self) -> Retention:
         """How long finished jobs are kept, as the policy takes it."""
-        kept = self.settings
-        return Retention(
-            succeeded=round(kept.keep_succeeded * 1000),
-            cancelled=round(kept.keep_cancelled * 1000),
-            expired=round(kept.keep_expired * 1000),
-            failed=round(kept.keep_failed * 1000),
-        )
+        return self.settings.retention
 
     @property
     def functions(self) -> Mapping[str, JobFunction[..., Any, Any]]:
@@ -260,7 +238,7 @@ class Jobs:
 
     async def watch(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job:
         """The job as soon as ``wanted(job)`` holds, or as it is after ``timeout`` seconds. Raises ``JobNotFound``."""
-        connection = await self._connection()
+        connection = await self._connections.of_running_loop()
         job = await connection.watcher.wait(id, wanted, timeout)
         if job is None:
             raise JobNotFound(id)
@@ -313,24 +291,7 @@ class Jobs:
 
     async def store(self) -> Store:
         """The store, opened for the running event loop."""
-        return (await self._connection()).store
-
-    async def _connection(self) -> Connection:
-        """The running loop's own; whoever comes first opens it, and a failed opening is tried again."""
-        if self._pid != os.getpid():
-            self._forked()
-        loop = asyncio.get_running_loop()
-        opening = self._opening.get(loop)
-        if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
-            for other in [other for other in self._opening if other.is_closed()]:
-                del self._opening[other]
-            opening = self._opening[loop] = loop.create_task(self._open(loop))
-        return opening.result() if opening.done() else await asyncio.shield(opening)
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> Connection:
-        store = self._make_store()
-        await store.open()
-        return Connection(loop, store)
+        return (await self._connections.of_running_loop()).store
 
     def _make_store(self) -> Store:
         """A store of the running loop's own; only ``memory://`` is one for all loops of the process."""
@@ -347,20 +308,9 @@ class Jobs:
             self._shared = store
         return store
 
-    def _forked(self) -> None:
-        """What the parent opened is the parent's; the child opens its own."""
-        self._pid = os.getpid()
-        self._opening = {}
-
     async def close(self) -> None:
         """Closes what the running event loop has opened."""
-        opening = self._opening.pop(asyncio.get_running_loop(), None)
-        if opening is None or self._pid != os.getpid():
-            return
-        await asyncio.wait([opening])
-        # What could not be opened has nothing to close.
-        if not opening.cancelled() and opening.exception() is None:
-            await opening.result().close()
+        await self._connections.close()
 
     async def __aenter__(self) -> Self:
         await self.store()
