@@ -189,6 +189,22 @@ async def test_a_process_that_gives_no_sign_of_life_is_killed(store: Store, sett
         assert "sign of life" in job.attempts[0].error.message
 
 
+async def test_a_program_that_was_stopped_as_a_whole_takes_nobody_for_dead(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    settings = Settings(store=settings.store, workers=1, stall_timeout=1.5)
+    with Program(settings, tmp_path) as program:
+        id = await submit(store, seconds=3.5)
+        started(program, id)
+        everybody = [*program.children(), program.pid]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        await store.wait(["none"], 2.5)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        assert (await finished(store, id)).attempt == 1
+
+
 async def test_a_worker_retired_by_somebody_else_is_replaced(store: Store, settings: Settings, tmp_path: Path) -> None:
     with Program(settings, tmp_path) as program:
         id = await submit(store, seconds=60)

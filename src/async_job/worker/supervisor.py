@@ -114,8 +114,10 @@ class Supervisor:
             UsageError: the application can never work.
             StoreRefused: the store must not be used.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop_on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # nohup has the end of the terminal ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self._stop_on_signal)
         keeping = {asyncio.create_task(keeper.run()) for keeper in self._keepers}
         tending = {asyncio.create_task(loop) for loop in self._loops()}
         stopped = asyncio.create_task(self._stopped.wait())
@@ -183,6 +185,7 @@ class Supervisor:
         worker = Worker(
             id=secrets.token_hex(8),
             host=socket.gethostname(),
+            # The process itself starts only when the store knows its id.
             pid=os.getpid(),
             started_at=self._store.now(),
             queues=settings.queues,
