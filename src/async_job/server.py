@@ -85,7 +85,11 @@ def serve_embedded(
     jobs: Jobs, listen: socket.socket, on_ready: OnReady | None = None, *, target: str | None = None
 ) -> int:
     """Serves HTTP on the bound, listening socket and runs the jobs, all in this process, until a signal ends it.
-    ``target`` is for child processes, see ``asgi.lifespan``. The exit code."""
+    ``target`` is for child processes, see ``asgi.lifespan``. The exit code.
+
+    Raises:
+        StoreRefused: the store is set up in a way that would lose jobs.
+    """
     closing = asyncio.Event()
     app = asgi.app(jobs, worker=True, target=target, closing=closing)
     return _run(jobs, Server(app, jobs.settings.grace, closing, on_ready), listen)
@@ -98,17 +102,17 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(launch.settings)
     signs = Signs(launch.signs_fd)
+    closing = asyncio.Event()
     try:
         jobs = load_jobs(launch.target)
         jobs.configure(settings=launch.settings)
         # The built-in job is registered by this, or cannot be.
         log.debug("the server starts", types=len(jobs.functions))
-    except UsageError as error:
+        server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, signs.start)
+        return _run(jobs, server, socket.socket(fileno=launch.listen_fd))
+    except (UsageError, StoreRefused) as error:
         signs.refuse(str(error))
         return EX_CONFIG
-    closing = asyncio.Event()
-    server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, signs.start)
-    return _run(jobs, server, socket.socket(fileno=launch.listen_fd))
 
 
 def _run(jobs: Jobs, server: Server, listen: socket.socket) -> int:
@@ -119,9 +123,6 @@ def _run(jobs: Jobs, server: Server, listen: socket.socket) -> int:
 async def _serve(jobs: Jobs, server: Server, listen: socket.socket) -> int:
     try:
         await jobs.store()
-    except StoreRefused as error:
-        sys.stderr.write(f"async-job: {error}\n")
-        return EX_CONFIG
     except StoreUnavailable as error:
         # The application says so, and tries again.
         log.debug("the store does not answer", error=str(error))

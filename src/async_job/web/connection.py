@@ -19,8 +19,8 @@ class Connection(HttpToolsProtocol):
     """Closes when a request's head is too slow or too large; what is no HTTP is told so by a problem document."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _in_head = False
-    _head_size = 0
+    in_head = False
+    head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -31,24 +31,24 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        was_in_head = self.in_head
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if was_in_head and self._in_head:
-            self._head_size += len(data)
-            if self._head_size > LARGEST_HEAD:
+        if was_in_head and self.in_head:
+            self.head_size += len(data)
+            if self.head_size > LARGEST_HEAD:
                 self._refuse(Problem(431, "head_too_large", f"the headers may have at most {LARGEST_HEAD} bytes"))
         elif self._is_idle and self._deadline is None:
             self._expect_head()
 
     def on_message_begin(self) -> None:
-        self._in_head = True
-        self._head_size = 0
+        self.in_head = True
+        self.head_size = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self.in_head = False
         self._forget_deadline()
         super().on_headers_complete()
 

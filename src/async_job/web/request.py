@@ -69,7 +69,7 @@ def _fit(accept: bytes, main: bytes, sub: bytes) -> Fit:
         exactness = patterns.get(media, 0)
         if exactness > best.exactness:
             best = Fit(_quality(parameters), exactness, -position if exactness == 3 else 0)
-    return best
+    return best if best.quality else Fit()
 
 
 def _quality(parameters: list[bytes]) -> float:

@@ -1,0 +1,104 @@
+"""What comes before a request's body, and what is no HTTP at all."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from async_job.web import body, connection
+from support.until import until
+from support.web import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET \xff HTTP/1.1\r\n\r\n"]
+)
+async def test_what_is_no_http_is_told_so_in_a_problem_document(plain: Site, garbage: bytes) -> None:
+    answer = await plain.exchange(garbage)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"content-type: application/problem+json\r\n" in answer
+    assert b'"code":"malformed_http"' in answer
+
+
+def connections(site: Site) -> list[connection.Connection]:
+    return [c for c in site.server.server_state.connections if isinstance(c, connection.Connection)]
+
+
+def has_taken(served: connection.Connection, before: int) -> bool:
+    return served.head_size > before or served.transport.is_closing()
+
+
+@pytest.mark.parametrize(
+    "piece", [b"X-Header: %b\r\n" % (b"x" * 1000), b"x" * 4000], ids=["many headers", "one long header"]
+)
+async def test_headers_have_a_limit(plain: Site, piece: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
+    await until(lambda: any(c.in_head for c in connections(plain)))
+    [served] = [c for c in connections(plain) if c.in_head]
+    while not served.transport.is_closing():
+        assert served.head_size <= connection.LARGEST_HEAD
+        # In small steps, each taken in before the next: an answer is lost when more is on its way.
+        writer.write(piece)
+        await until(partial(has_taken, served, served.head_size))
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b'"code":"head_too_large"' in answer
+    writer.close()
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"])
+async def test_a_head_that_does_not_come_is_not_waited_for(
+    plain: Site, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.05)
+    assert await plain.exchange(begun) == b""
+
+
+@pytest.mark.realtime
+async def test_nor_the_second_on_the_same_connection(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await reader.readuntil(b'{"status":"ok"}')
+    writer.write(b"GET /heal")
+    assert await reader.read() == b""
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    writer.close()
+
+
+@pytest.mark.realtime
+async def test_a_body_that_does_not_come_is_not_waited_for(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "DEADLINE", 0.05)
+    answer = await plain.exchange(
+        b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+    )
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"body_timeout"' in answer
+
+
+async def test_a_client_that_goes_in_the_middle_of_its_body_starts_nothing(plain: Site) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
+    await until(lambda: plain.server.server_state.tasks)
+    [answering] = plain.server.server_state.tasks
+    writer.close()
+    done, _ = await asyncio.wait([answering], timeout=20)
+    assert done
+    assert answering.exception() is None
+
+
+async def test_requests_in_a_row_are_answered_in_a_row(plain: Site) -> None:
+    one = b"POST /start-job HTTP/1.1\r\nHost: localhost\r\n"
+    answer = await plain.exchange((one + b"\r\n") * 20 + one + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 21
+
+
+async def test_a_connection_lives_on_after_a_refused_body(plain: Site) -> None:
+    request = b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + b" " * 1_000_000
+    answer = await plain.exchange(request + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b'{"status":"ok"}')

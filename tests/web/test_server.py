@@ -1,0 +1,179 @@
+"""The server as a process: how it is started, how it ends, and what it tells its supervisor."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from async_job.settings import Settings
+from async_job.worker.launch import EX_CONFIG, Launch
+from async_job.worker.parent import EX_ORPHANED
+from support.servers import Server
+
+pytestmark = pytest.mark.realtime
+
+APP = """
+from async_job import Jobs
+jobs = Jobs()
+@jobs.job
+async def hello(name: str) -> str:
+    return f"Hello, {name}"
+"""
+
+EMBEDDED = """
+import socket, sys
+from async_job import Jobs
+from async_job.server import serve_embedded
+from async_job.loading import load_jobs
+jobs = load_jobs("app:jobs")
+jobs.configure({"store": "memory://"})
+listen = socket.socket(fileno=int(sys.argv[1]))
+sys.exit(serve_embedded(jobs, listen, lambda: print("ready", flush=True)))
+"""
+
+
+class Process:
+    """The server process with the ends of its pipes that a supervisor holds."""
+
+    def __init__(self, folder: Path, target: str | None, settings: Settings) -> None:
+        self.listen = socket.create_server(("127.0.0.1", 0))
+        self.signs, signs_fd = os.pipe()
+        life_fd, self.life = os.pipe()
+        launch = Launch(
+            target=target, settings=settings, signs_fd=signs_fd, life_fd=life_fd, listen_fd=self.listen.fileno()
+        )
+        command = [sys.executable, "-m", "async_job.server"]
+        self.popen = subprocess.Popen(
+            command,
+            env=launch.environ(),
+            pass_fds=launch.fds,
+            cwd=folder,
+            start_new_session=True,
+        )
+        os.close(signs_fd)
+        os.close(life_fd)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listen.getsockname()[1]}"
+
+    def first_sign(self) -> object:
+        line = os.read(self.signs, 1000)
+        return json.loads(line.splitlines()[0]) if line else None
+
+    def end(self) -> int:
+        """Its exit code, once it has one."""
+        return self.popen.wait(timeout=30)
+
+    def close(self) -> None:
+        self.popen.kill()
+        self.popen.wait()
+        self.listen.close()
+        for fd in (self.signs, self.life):
+            if fd >= 0:
+                os.close(fd)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    (tmp_path / "app.py").write_text(APP)
+    processes: list[Process] = []
+
+    def start(target: str | None = "app:jobs", **settings: object) -> Process:
+        given = {"store": f"sqlite:///{tmp_path / 'jobs.db'}", "grace": 5.0, **settings}
+        processes.append(Process(tmp_path, target, Settings(**given)))  # type: ignore[arg-type]
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.close()
+
+
+def test_it_serves_on_the_socket_that_it_was_given_until_it_is_told_to_stop(start: Callable[..., Process]) -> None:
+    process = start()
+    assert process.first_sign() == {"ready": True}
+    with httpx.Client(base_url=process.url, trust_env=False) as client:
+        answer = client.post("/start-job/hello", json={"name": "Zoë"})
+        assert answer.status_code == 200
+        assert "server" not in answer.headers
+        assert client.get(f"/status-job/{answer.json()}").text == "PENDING"
+        # The connection stays open, and does not hold the server up.
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.end() == 0
+
+
+def test_a_second_one_takes_over_the_socket(start: Callable[..., Process]) -> None:
+    process = start()
+    process.first_sign()
+    process.popen.kill()
+    process.popen.wait()
+    # Who connects meanwhile waits in the socket's queue.
+    with socket.create_connection(process.listen.getsockname()) as early:
+        launch = Launch(target=None, settings=Settings(store="memory://"), listen_fd=process.listen.fileno())
+        life_fd, life = os.pipe()
+        signs, signs_fd = os.pipe()
+        launch = msgspec.structs.replace(launch, life_fd=life_fd, signs_fd=signs_fd)
+        command = [sys.executable, "-m", "async_job.server"]
+        with subprocess.Popen(command, env=launch.environ(), pass_fds=launch.fds, start_new_session=True) as second:
+            early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert early.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            second.send_signal(signal.SIGTERM)
+        assert second.returncode == 0
+        for fd in (life_fd, life, signs, signs_fd):
+            os.close(fd)
+
+
+def test_it_ends_when_its_supervisor_is_gone(start: Callable[..., Process]) -> None:
+    process = start()
+    process.first_sign()
+    os.close(process.life)
+    process.life = -1
+    assert process.end() == EX_ORPHANED
+
+
+def test_ctrl_c_is_the_supervisors(start: Callable[..., Process]) -> None:
+    process = start()
+    process.first_sign()
+    process.popen.send_signal(signal.SIGINT)
+    assert httpx.get(f"{process.url}/healthz", trust_env=False).status_code == 200
+
+
+def test_an_application_that_cannot_be_imported_is_not_tried_again(start: Callable[..., Process]) -> None:
+    process = start("nothing:jobs")
+    refusal = process.first_sign()
+    assert isinstance(refusal, dict)
+    assert refusal["refusal"].startswith("nothing:jobs: there is no module nothing")
+    assert process.end() == EX_CONFIG
+
+
+def test_a_store_that_would_lose_jobs_stops_the_start(
+    start: Callable[..., Process], make_server: Callable[..., Server]
+) -> None:
+    process = start(store=make_server(config={"maxmemory-policy": "allkeys-lru"}).url)
+    refusal = process.first_sign()
+    assert isinstance(refusal, dict)
+    assert "allkeys-lru" in refusal["refusal"]
+    assert process.end() == EX_CONFIG
+
+
+def test_http_and_a_worker_in_one_process(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with socket.create_server(("127.0.0.1", 0)) as listen:
+        command = [sys.executable, "-c", EMBEDDED, str(listen.fileno())]
+        with subprocess.Popen(command, pass_fds=[listen.fileno()], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            url = f"http://127.0.0.1:{listen.getsockname()[1]}"
+            body = {"type": "hello", "input": {"name": "Zoë"}}
+            answer = httpx.post(f"{url}/v1/jobs", json=body, headers={"Prefer": "wait=30"}, trust_env=False)
+            assert answer.json()["result"] == "Hello, Zoë"
+            process.send_signal(signal.SIGINT)
+        assert process.returncode == 0
