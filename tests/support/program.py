@@ -5,7 +5,7 @@ processes would. What the protocol leaves open is compared as far as it is promi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -97,7 +97,9 @@ class Program(RuleBasedStateMachine):
         self.sent: list[Job] = []
         self.seen: list[Job] = []
         self.told: list[Change] = []
-        self.claims = dict.fromkeys((*WORKERS, "nobody"), 0)
+        self.late: list[Change] = []
+        self.processes: dict[str, int] = dict.fromkeys((*WORKERS, "nobody"), 0)
+        self.claims: dict[str, int] = dict.fromkeys((*WORKERS, "nobody"), 0)
         self.leases: dict[str, int] = {}
         self.run(self._open())
 
@@ -129,17 +131,25 @@ class Program(RuleBasedStateMachine):
         assert found == expected, f"the store answers {found}, the oracle {expected}"
         return expected
 
-    def pick(self, number: int) -> Job:
+    def pick(self, number: int, jobs: Iterable[Job]) -> Job:
         """One of the jobs, rather a running one."""
-        jobs = [job for job in self.jobs.values() if job.state is State.RUNNING]
-        if number % 3 == 0 or not jobs:
-            jobs = list(self.jobs.values())
+        jobs = list(jobs)
+        running = [job for job in jobs if job.state is State.RUNNING]
+        if running and number % 4:
+            jobs = running
         return jobs[number % len(jobs)]
 
-    @initialize()
-    def begin(self) -> None:
-        for worker in WORKERS[:2]:
-            self.enroll(worker, LEASE)
+    def worker(self, name: str) -> str:
+        """The id of the worker's present process."""
+        return f"{name}.{self.processes[name]}"
+
+    @initialize(given=st.lists(submissions, min_size=1, max_size=4))
+    def begin(self, given: list[dict[str, Any]]) -> None:
+        """Most programs would take long to come to a running job: each begins with some."""
+        for name in WORKERS[:2]:
+            self.enroll(name, LEASE)
+        self.submit(given, None)
+        self.claim(WORKERS[0], 1, QUEUES, 3)
 
     @rule(given=st.lists(submissions, min_size=1, max_size=4), again=st.none() | picks)
     def submit(self, given: list[dict[str, Any]], again: int | None) -> None:
@@ -156,41 +166,59 @@ class Program(RuleBasedStateMachine):
             jobs.append(self.sent[again % len(self.sent)])
         self.same(lambda store: store.submit(jobs))
 
-    @rule(worker=st.sampled_from(WORKERS), lease=st.sampled_from((LEASE, LEASE, 1_000, 0)))
-    def enroll(self, worker: str, lease: int) -> None:
-        refusal = self.same(lambda store: store.enroll(make_worker(worker), lease))
-        if refusal is None:
+    @rule(
+        name=st.sampled_from(WORKERS),
+        action=st.sampled_from(("enroll", "enroll", "extend", "extend", "retire", "restart")),
+        lease=st.sampled_from((LEASE, LEASE, 1_000, 0)),
+    )
+    def lease(self, name: str, action: str, lease: int) -> None:
+        if action == "restart":
+            # The new process has a new id; what the old one held waits for a rescue.
+            self.processes[name] += 1
+            self.claims[name] = 0
+        if action == "extend":
+            self.extend([name, "nobody", name], lease)
+        elif action == "retire":
+            self.retire(self.worker(name))
+        else:
+            self.enroll(name, lease)
+
+    def enroll(self, name: str, lease: int) -> None:
+        worker = self.worker(name)
+        if self.same(lambda store: store.enroll(make_worker(worker), lease)) is None:
             self.leases[worker] = self.clock.now() + lease
 
-    @rule(workers=st.lists(st.sampled_from((*WORKERS, "nobody")), max_size=4), lease=st.sampled_from((LEASE, 1_000)))
-    def extend(self, workers: list[str], lease: int) -> None:
-        answers = self.same(lambda store: store.extend(workers, lease))
-        for worker, held in zip(workers, answers, strict=True):
+    def extend(self, names: list[str], lease: int) -> None:
+        workers = [self.worker(name) for name in names]
+        for worker, held in zip(workers, self.same(lambda store: store.extend(workers, lease)), strict=True):
             if held:
                 self.leases[worker] = self.clock.now() + lease
 
-    @rule(worker=st.sampled_from((*WORKERS, "nobody")))
     def retire(self, worker: str) -> None:
         expected, found = self.both(lambda store: store.retire(worker))
         assert by_id(found) == by_id(expected)
         self.leases[worker] = 0
 
     @rule(
-        worker=st.sampled_from((*WORKERS, *WORKERS, "nobody")),
+        name=st.sampled_from((*WORKERS, *WORKERS, "nobody")),
         step=st.sampled_from((1, 1, 1, 1, 0, -1, 5)),
         queues=st.sampled_from((QUEUES, QUEUES, QUEUES[::-1], ("a",), ("b:ä", "c", "b:ä"), ())),
-        limit=st.integers(0, 5),
+        limit=st.sampled_from((9, 9, 3, 2, 1, 0)),
+        renewed=st.booleans(),
     )
-    def claim(self, worker: str, step: int, queues: tuple[str, ...], limit: int) -> None:
-        n = max(1, self.claims[worker] + step)
+    def claim(self, name: str, step: int, queues: tuple[str, ...], limit: int, renewed: bool = False) -> None:
+        if renewed:
+            self.extend([name], LEASE)
+        n = max(1, self.claims[name] + step)
+        claim_id = ClaimId(self.worker(name), n)
         # A worker's claims go through one object.
-        through = int(worker == "w1")
-        expected, found = self.both(lambda store: store.claim(ClaimId(worker, n), queues, limit), through)
+        through = int(name == WORKERS[0])
+        expected, found = self.both(lambda store: store.claim(claim_id, queues, limit), through)
         if not isinstance(expected, Claimed):
             assert found is expected, f"the store answers {found}, the oracle {expected}"
             return
-        again = n == self.claims[worker]
-        self.claims[worker] = n
+        again = n == self.claims[name]
+        self.claims[name] = n
         assert by_id(found.jobs) == by_id(expected.jobs) if again else found.jobs == expected.jobs
         self.look()
         due = [job for job in self.jobs.values() if job.state is State.SCHEDULED]
@@ -202,7 +230,7 @@ class Program(RuleBasedStateMachine):
         beats=st.lists(
             st.tuples(
                 picks,
-                st.sampled_from((None, "", "w1:1")),
+                st.sampled_from((None, None, "", "w1.0:1")),
                 st.sampled_from((None, Progress(1), Progress(2, 4, "ä\x00"))),
                 st.sampled_from(((), LINES, LINES[:1])),
             ),
@@ -212,24 +240,61 @@ class Program(RuleBasedStateMachine):
     def report(self, beats: list[tuple[int, str | None, Progress | None, tuple[LogLine, ...]]]) -> None:
         told = []
         for number, token, progress, log in beats:
-            job = self.pick(number)
+            job = self.pick(number, self.jobs.values())
             told.append(Beat(job.id, (job.token or "") if token is None else token, progress, log))
         self.same(lambda store: store.report(told))
 
     @precondition(lambda self: self.jobs)
     @rule(
         steps=st.lists(
-            st.tuples(picks, st.booleans(), st.sampled_from(sorted(EVENTS)), st.sampled_from(RETENTIONS)),
-            min_size=1,
-            max_size=4,
-        )
+            st.tuples(picks, st.sampled_from(sorted(EVENTS)), st.sampled_from(RETENTIONS)), min_size=1, max_size=4
+        ),
+        what=st.sampled_from(("jobs", "jobs", "one job", "jobs as seen before")),
+        late=st.sampled_from((False, False, True)),
     )
-    def settle(self, steps: list[tuple[int, bool, str, Retention]]) -> None:
-        """Decides on jobs as they are, or as they were seen before, and applies what was decided."""
+    def settle(self, steps: list[tuple[int, str, Retention]], what: str, late: bool) -> None:
+        """Decides on jobs as they are or as they were seen before, and applies it now or later."""
+        jobs = self.seen if what == "jobs as seen before" and self.seen else list(self.jobs.values())
+        if what == "one job":
+            jobs = [self.pick(steps[0][0], jobs)]
         changes = []
-        for number, before, event, retention in steps:
-            job = self.seen[-1 - number % len(self.seen)] if before and self.seen else self.pick(number)
+        for number, event, retention in steps:
+            job = self.pick(number, jobs)
             changes += self.decided(job, EVENTS[event](job.token or ""), retention)
+        if late:
+            self.late = [*self.late, *changes][-6:]
+        else:
+            self.apply(changes)
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def arrive(self) -> None:
+        """What was decided before is only now applied."""
+        changes, self.late = self.late, []
+        self.apply(changes)
+
+    @precondition(lambda self: any(job.state is State.RUNNING for job in self.jobs.values()))
+    @rule(
+        number=picks,
+        event=st.sampled_from(sorted(EVENTS)),
+        by=st.sampled_from(("a cancel", "another run", "a renewal")),
+    )
+    def overtake(self, number: int, event: str, by: str) -> None:
+        """Something happens between a decision on a running job and its writing: what each guard is there for."""
+        running = [job for job in self.jobs.values() if job.state is State.RUNNING]
+        job = running[number % len(running)]
+        token = job.token or ""
+        if by == "a cancel":
+            changes = self.decided(job, EVENTS[event](token))
+            self.apply(self.decided(job, CancelRequested()))
+        elif by == "another run":
+            changes = self.decided(job, EVENTS[event](token))
+            self.apply(self.decided(job, Released(token)))
+            self.claim(WORKERS[1], 1, QUEUES, 9, renewed=True)
+        else:
+            changes = self.decided(job, LeaseLapsed(token))
+            self.extend(list(WORKERS), LEASE)
+        self.look()
         self.apply(changes)
 
     @precondition(lambda self: self.told)
@@ -246,16 +311,46 @@ class Program(RuleBasedStateMachine):
         return [change] if change else []
 
     def apply(self, changes: list[Change]) -> list[Job | Stale]:
-        self.told = [*self.told, *changes][-30:]
+        self.told = [*self.told, *changes][-10:]
         answers: list[Job | Stale] = self.same(lambda store: store.apply(changes))
         return answers
 
-    @rule(step=st.sampled_from((1, 499, 500, 1_000, 2_000, LEASE, 60_000, HOUR, 24 * HOUR, 8 * 24 * HOUR, -500)))
+    @rule(step=st.sampled_from((1, 499, 500, 1_000, 1_000, 2_000, LEASE, 60_000, HOUR, 8 * 24 * HOUR, -500)))
     def advance(self, step: int) -> None:
         self.clock.advance(step / 1000)
 
-    @rule(limit=st.sampled_from((100, 100, 0, 1, 3)), settle=st.booleans())
-    def rescue(self, limit: int, settle: bool) -> None:
+    @rule(number=picks, off=st.sampled_from((0, 0, -1, 1)))
+    def advance_to(self, number: int, off: int) -> None:
+        """To the very moment when something falls due, or just beside it."""
+        now = self.clock.now()
+        times = set(self.leases.values())
+        for job in self.jobs.values():
+            times |= {job.scheduled_for, job.start_by or 0, job.kept_until or 0}
+        moments = sorted(time for time in times if time > now)
+        if moments:
+            self.clock.advance((moments[number % len(moments)] + off - now) / 1000)
+
+    @rule(
+        what=st.sampled_from(("rescue", "rescue", "expire", "purge")),
+        limit=st.sampled_from((100, 100, 0, 1, 3)),
+        settle=st.booleans(),
+    )
+    def housekeep(self, what: str, limit: int, settle: bool) -> None:
+        changes: list[Change] = []
+        if what == "purge":
+            self.same(lambda store: store.purge(limit))
+        elif what == "expire":
+            jobs: list[Job] = self.same(lambda store: store.overdue(limit))
+            changes = [change for job in jobs for change in self.decided(job, Overdue())]
+        else:
+            jobs = self.rescuable(limit)
+            changes = [change for job in jobs for change in self.decided(job, LeaseLapsed(job.token or ""))]
+        if settle:
+            self.apply(changes)
+        else:
+            self.late = [*self.late, *changes][-6:]
+
+    def rescuable(self, limit: int) -> list[Job]:
         expected, found = self.both(lambda store: store.rescuable(limit))
         ends = [self.leases[job.worker] for job in expected]
         assert [self.leases[job.worker] for job in found] == ends == sorted(ends)
@@ -264,18 +359,8 @@ class Program(RuleBasedStateMachine):
         for job in found:
             assert job == self.jobs[job.id]
             assert job.state is State.RUNNING
-        if settle:
-            self.apply([change for job in found for change in self.decided(job, LeaseLapsed(job.token or ""))])
-
-    @rule(limit=st.sampled_from((100, 0, 1, 3)), settle=st.booleans())
-    def expire(self, limit: int, settle: bool) -> None:
-        jobs: list[Job] = self.same(lambda store: store.overdue(limit))
-        if settle:
-            self.apply([change for job in jobs for change in self.decided(job, Overdue())])
-
-    @rule(limit=st.sampled_from((100, 0, 1, 3)))
-    def purge(self, limit: int) -> None:
-        self.same(lambda store: store.purge(limit))
+        jobs: list[Job] = found
+        return jobs
 
     @invariant()
     def look(self) -> None:
