@@ -1,0 +1,126 @@
+"""The random programs are worth their time only if they find bugs: here some are planted, and each has to be found."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
+
+from async_job.clock import Clock
+from async_job.core.job import Change, Job
+from async_job.store.memory import MemoryStore
+from async_job.store.protocol import BATCH, Stale, Store
+from support.program import Program
+from support.stores import Backend
+
+
+class WithoutToken(MemoryStore):
+    """A late run overwrites a newer one."""
+
+    def _holds(self, change: Change, job: Job) -> bool:
+        return super()._holds(replace(change, guard=replace(change.guard, token=None)), job)
+
+
+class WithoutCancel(MemoryStore):
+    """A cancel that comes in between is overlooked."""
+
+    def _holds(self, change: Change, job: Job) -> bool:
+        return super()._holds(replace(change, guard=replace(change.guard, uncancelled=False)), job)
+
+
+class WithoutLease(MemoryStore):
+    """A rescue takes jobs away from a worker that has renewed its lease."""
+
+    def _holds(self, change: Change, job: Job) -> bool:
+        return super()._holds(replace(change, guard=replace(change.guard, lapsed=False)), job)
+
+
+class OutcomeTwice(MemoryStore):
+    """A repeated outcome is told that it is stale."""
+
+    def _apply(self, change: Change) -> Job | Stale:
+        return super()._apply(replace(change, outcome=False))
+
+
+class KeyKept(MemoryStore):
+    """A job that ends keeps its unique key."""
+
+    def _apply(self, change: Change) -> Job | Stale:
+        keys = dict(self._unique)
+        answer = super()._apply(change)
+        self._unique = keys | self._unique
+        return answer
+
+
+class DeadlineKept(MemoryStore):
+    """A job that is started stays in the index of deadlines."""
+
+    def _leave(self, job: Job) -> None:
+        super()._leave(replace(job, start_by=None))
+
+
+class WithoutAging(MemoryStore):
+    """A rank that knows the priority only: by a whole day for each step."""
+
+    def _ready_jobs(self, queues: object, limit: int) -> list[Job]:
+        ready = super()._ready_jobs(queues, BATCH)  # type: ignore[arg-type]
+        return sorted(ready, key=lambda job: (-job.priority, job.scheduled_for, job.id))[:limit]
+
+
+class PurgeTooMuch(MemoryStore):
+    """What is kept for ever goes with the rest."""
+
+    def _enter(self, job: Job) -> None:
+        if job.done and job.kept_until is None:
+            self._kept.add(job.finished_at or 0, job.id)
+        super()._enter(job)
+
+
+class OneMillisecondLate(MemoryStore):
+    """A lease that ends now still counts."""
+
+    def _lapsed(self, worker: str) -> bool:
+        known = self._workers.get(worker)
+        return known is None or known.lease_end < self.now()
+
+
+BROKEN = [
+    WithoutToken,
+    WithoutCancel,
+    WithoutLease,
+    OutcomeTwice,
+    KeyKept,
+    DeadlineKept,
+    WithoutAging,
+    PurgeTooMuch,
+    OneMillisecondLate,
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_planted_bug_is_found(broken: Callable[[Clock], Store]) -> None:
+    class OfBrokenStore(Backend):
+        def __init__(self, clock: Clock) -> None:
+            self._broken = broken(clock)
+
+        def store(self) -> Store:
+            return self._broken
+
+    class OnBrokenStore(Program):
+        new_backend = OfBrokenStore
+
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    with pytest.raises((AssertionError, KeyError, ExceptionGroup)):
+        run_state_machine_as_test(
+            OnBrokenStore,
+            settings=settings(
+                max_examples=1_000,
+                stateful_step_count=30,
+                deadline=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                report_multiple_bugs=False,
+                suppress_health_check=slow,
+            ),
+        )
