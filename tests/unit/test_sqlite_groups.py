@@ -6,11 +6,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from async_job.clock import ManualClock
 from async_job.core.job import State
-from async_job.core.lifecycle import Succeeded
-from async_job.errors import LeaseOver, NotEnrolled, StoreFull, StoreUnavailable
+from async_job.core.lifecycle import CancelRequested, Retention, Succeeded, decide
+from async_job.errors import LeaseOver, NotEnrolled, StoreBroken, StoreFull, StoreUnavailable
 from async_job.store.protocol import ClaimId
 from async_job.store.sqlite.store import SqliteStore
 from async_job.store.sqlite.turnstile import Turnstile
@@ -235,3 +236,41 @@ async def test_damage_is_found(path: Path) -> None:
         ("queued/default", "tally says another number of jobs in this state and queue than there are"),
     }
     await store.close()
+
+
+def move(old: Path, new: Path) -> None:
+    old.replace(new)
+
+
+def copy(old: Path, new: Path) -> None:
+    new.write_bytes(old.read_bytes())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_was_taken_away_is_not_written_to(path: Path, replaced: bool) -> None:
+    """What went into a file without a name would be lost with the process."""
+    store = SqliteStore(path)
+    await store.open()
+    await submit(store, "a")
+    away = Path(f"{path}-before")
+    move(path, away)
+    if replaced:
+        copy(away, path)
+    with pytest.raises(StoreBroken, match="removed or replaced while it was in use"):
+        await submit(store, "b")
+    move(away, path)
+    await submit(store, "b")
+    await store.close()
+
+
+async def test_queues_that_are_empty_for_good_are_forgotten(store: SqliteStore, path: Path) -> None:
+    await submit(store, *"abc", queue="once")
+    for job in await store.get([*"abc"]):
+        assert job is not None
+        ended = decide(job, CancelRequested(), store.now(), Retention(cancelled=1))
+        assert ended is not None
+        await store.apply([replace(ended, fields={**ended.fields, "kept_until": 0})])
+    assert await store.purge(10) == 3
+    with apsw.Connection(str(path)) as shell:
+        assert shell.execute("SELECT * FROM tally").fetchall() == []
+    shell.close()

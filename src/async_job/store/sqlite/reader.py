@@ -10,9 +10,9 @@ from typing import Any, Final
 import apsw
 
 from async_job.clock import Clock
-from async_job.core.job import PRIORITY_STEP, Job, LogLine, State
+from async_job.core.job import Job, LogLine, State
 from async_job.store.group_commit import Request
-from async_job.store.protocol import Changes, Counts, Entry, Finding
+from async_job.store.protocol import Changes, Counts, Entry
 from async_job.store.sqlite.connection import connect_reader, translated
 from async_job.store.sqlite.row import STATES, job_of
 from async_job.store.sqlite.statements import SQL
@@ -34,7 +34,6 @@ class Reader:
             "overdue": self.overdue,
             "changes": self.changes,
             "wait": self.wait,
-            "check": self.check,
             "health": self.health,
         }
 
@@ -111,19 +110,6 @@ class Reader:
         """Whether a job is ready in one of the queues, and when the next one is due in any."""
         ready = any(self._connection.execute(SQL["wait.ready"], (queue,)).get for queue in queues)
         return ready, self._connection.execute(SQL["claim.next_due"]).get
-
-    def check(self, _: None) -> list[Finding]:
-        findings = [
-            Finding(str(self._path), problem)
-            for (problem,) in self._connection.execute("PRAGMA integrity_check")
-            if problem != "ok"
-        ]
-        for heading, statement in SQL.items():
-            method, _dot, problem = heading.partition(".")
-            if method == "check":
-                rows = self._connection.execute(statement, {"priority_step": PRIORITY_STEP})
-                findings += [Finding(id, problem) for (id,) in rows]
-        return findings
 
     def health(self, _: None) -> str:
         return str(self._connection.execute(SQL["health.read"]).get)

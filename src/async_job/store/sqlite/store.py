@@ -32,7 +32,8 @@ from async_job.store.protocol import (
     Worker,
 )
 from async_job.store.sqlite.announce import Announcer, Bell
-from async_job.store.sqlite.lane import Lane
+from async_job.store.sqlite.check import check
+from async_job.store.sqlite.lane import D, Lane
 from async_job.store.sqlite.reader import Reader
 from async_job.store.sqlite.writer import Writer
 
@@ -93,6 +94,12 @@ class SqliteStore:
                 "make and open a store in the new process"
             )
 
+    def _opened(self, lane: Lane[D] | None) -> Lane[D]:
+        self._refuse_fork()
+        if lane is None:
+            raise StoreUnavailable(f"the store {self._path} is not open")
+        return lane
+
     def _wrote(self, writer: Writer) -> None:
         if writer.changed:
             self._changed.ring()
@@ -107,10 +114,7 @@ class SqliteStore:
             self._ready.ring()
 
     async def _write(self, method: str, argument: Any, items: int = 1) -> Any:
-        self._refuse_fork()
-        if self._writer is None:
-            raise StoreUnavailable(f"the store {self._path} is not open")
-        return await self._writer.call(method, argument, items)
+        return await self._opened(self._writer).call(method, argument, items)
 
     async def _write_all(self, method: str, items: Sequence[Any]) -> list[Any]:
         """In batches; they are sent at once, and so are done in order."""
@@ -121,10 +125,7 @@ class SqliteStore:
         return [answer for batch in answers for answer in batch]
 
     async def _read(self, method: str, argument: Any = None, items: int = 1) -> Any:
-        self._refuse_fork()
-        if self._reader is None:
-            raise StoreUnavailable(f"the store {self._path} is not open")
-        return await self._reader.call(method, argument, items)
+        return await self._opened(self._reader).call(method, argument, items)
 
     async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
         return await self._write_all("submit", jobs)
@@ -215,8 +216,8 @@ class SqliteStore:
                 self._ready.ignore(ring)
 
     async def check(self) -> list[Finding]:
-        findings: list[Finding] = await self._read("check")
-        return findings
+        self._opened(self._reader)
+        return await asyncio.to_thread(check, self._path)
 
     async def health(self) -> Health:
         now = self.now()

@@ -18,7 +18,7 @@ import apsw
 
 from async_job.errors import AsyncJobError, StoreBroken, StoreFull
 from async_job.store.group_commit import Request
-from async_job.store.sqlite.connection import is_full, translated
+from async_job.store.sqlite.connection import BUSY_TIMEOUT, is_full, translated
 from async_job.store.sqlite.turnstile import Turnstile
 
 RESERVE: Final = 16 * 1024 * 1024
@@ -27,6 +27,8 @@ CHECKPOINT_PAGES: Final = 1_000
 """A checkpoint is tried each time the write-ahead log has grown by so many pages (4 MiB)."""
 FORCED_CHECKPOINT_PAGES: Final = 8_000
 """From here on (32 MiB) readers are waited for, so that the log can begin anew."""
+CHECKPOINT_TIMEOUT: Final = 20
+"""Milliseconds that they are waited for."""
 
 Methods = dict[str, Callable[[Any], Any]]
 
@@ -39,7 +41,9 @@ class Transactions:
         self._methods = methods
         self._wal_pages = 0
         self._next_checkpoint = CHECKPOINT_PAGES
-        self._out_of_room: AsyncJobError | None = None
+        self._cannot_grow: AsyncJobError | None = None
+        self._refusal: AsyncJobError | None = None
+        self._file = os.stat(path).st_ino
         connection.set_wal_hook(self._committed)
 
     def _committed(self, connection: apsw.Connection, database: str, pages: int) -> int:
@@ -50,15 +54,22 @@ class Transactions:
         """One answer a request, in order: its value, or the error that it alone gets."""
         try:
             with self._turnstile.turn():
-                refusal = self._refusal()
-                return self._write(group) if refusal is None else self._write_without_submits(group, refusal)
+                self._look_at_file()
+                return self._write(group)
         except apsw.Error as error:
             raise translated(error, self._path) from error
 
-    def _refusal(self) -> AsyncJobError | None:
+    def _look_at_file(self) -> None:
+        """Before each group: whether the file is still ours, and whether submits are to be turned away."""
+        try:
+            gone = os.stat(self._path).st_ino != self._file
+        except FileNotFoundError:
+            gone = True
+        if gone:
+            raise StoreBroken(f"{self._path} was removed or replaced while it was in use: put it back and start anew")
+        self._refusal = self._cannot_grow
         if room(self._path) < RESERVE:
-            return StoreFull(f"hardly any room is left for the store {self._path}: free some space on its disk")
-        return self._out_of_room
+            self._refusal = StoreFull(f"hardly any room is left for {self._path}: free some space on its disk")
 
     def _write(self, group: Sequence[Request]) -> list[Any]:
         try:
@@ -67,15 +78,14 @@ class Transactions:
             raise
         except Exception as error:  # noqa: BLE001 - it is found again, and handed to the caller whose it is
             if isinstance(error, apsw.Error) and is_full(error):
-                return self._write_without_submits(group, translated(error, self._path))
+                self._refusal = translated(error, self._path)
+                self._free_log()
             return self._transaction(group, self._answer_apart)
 
-    def _write_without_submits(self, group: Sequence[Request], refusal: AsyncJobError) -> list[Any]:
-        with suppress(apsw.Error):  # it frees the log for what follows, which fails by itself if it cannot
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-        rest = [request for request in group if request.method != "submit"]
-        answers = iter(self._transaction(rest, self._answer_apart) if rest else ())
-        return [refusal if request.method == "submit" else next(answers) for request in group]
+    def _free_log(self) -> None:
+        """Makes room in the log for what is written without the submits; that fails by itself if there is none."""
+        with suppress(apsw.Error):
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
 
     def _transaction(self, group: Sequence[Request], answer: Callable[[Request], Any]) -> list[Any]:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -88,6 +98,8 @@ class Transactions:
         return answers
 
     def _answer(self, request: Request) -> Any:
+        if self._refusal is not None and request.method == "submit":
+            return self._refusal
         try:
             return self._methods[request.method](request.argument)
         except AsyncJobError as refusal:
@@ -121,17 +133,25 @@ class Transactions:
         the log has grown so much that it must be begun anew."""
         try:
             if self._wal_pages < FORCED_CHECKPOINT_PAGES:
-                pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
             else:
                 with self._turnstile.turn():
-                    pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
             # Somebody is in the way: later. Any other failure will meet the next write, which has callers to tell.
             self._next_checkpoint = self._wal_pages + CHECKPOINT_PAGES
-            self._out_of_room = translated(error, self._path) if is_full(error) else None
+            self._cannot_grow = translated(error, self._path) if is_full(error) else None
         else:
             self._next_checkpoint = CHECKPOINT_PAGES + (pages if moved < pages else 0)
-            self._out_of_room = None
+            self._cannot_grow = None
+
+    def _checkpoint(self, mode: int) -> tuple[int, int]:
+        """The pages in the log and those moved. A reader who stays long is not waited for while others queue."""
+        self._connection.set_busy_timeout(CHECKPOINT_TIMEOUT)
+        try:
+            return self._connection.wal_checkpoint(mode=mode)
+        finally:
+            self._connection.set_busy_timeout(BUSY_TIMEOUT)
 
 
 def room(path: Path) -> int:

@@ -95,7 +95,7 @@ CREATE TABLE tally (
     state TEXT NOT NULL,
     queue TEXT NOT NULL,
     n INTEGER NOT NULL,
-    PRIMARY KEY (state, queue)
+    PRIMARY KEY (queue, state)
 ) STRICT, WITHOUT ROWID;
 
 -- Whoever writes a job's state is entered in the change log and in the tally; nobody has to think of it.
@@ -113,4 +113,5 @@ END;
 CREATE TRIGGER jobs_removed AFTER DELETE ON jobs BEGIN
     DELETE FROM log_lines WHERE id = old.id;
     UPDATE tally SET n = n - 1 WHERE state = old.state AND queue = old.queue;
+    DELETE FROM tally WHERE queue = old.queue AND n = 0;
 END;
