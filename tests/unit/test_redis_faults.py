@@ -11,7 +11,7 @@ import redis
 
 from async_job.core.job import LogLine, Progress, State
 from async_job.core.lifecycle import CancelRequested, Succeeded
-from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreFull, StoreUnavailable
+from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreFull, StoreUnavailable, UsageError
 from async_job.store.protocol import Answer, Beat, ClaimId, Stale, Submitted
 from async_job.store.redis.store import RedisStore
 from support.jobs import LEASE, change, claim, entries, make_job, make_worker, read, run, submit, tell
@@ -165,12 +165,11 @@ class TestLostReplies:
     async def test_of_a_waiting_read(self, proxy: Proxy) -> None:
         async with opened(proxy.url) as store:
             start = (await store.changes(None, 0)).cursor
+            proxy.cut_next_reply(b"XREAD")
             waiting = asyncio.ensure_future(store.changes(start, 30))
-            await asyncio.sleep(0)
-            proxy.cut_next_reply()
-            await store.get(["a"])
             await submit(store, "a")
             assert [entry.id for entry in (await waiting).entries] == ["a"]
+            assert proxy.cuts == 1
 
 
 async def test_connections_that_the_server_closed_are_made_anew(store: RedisStore, client: redis.Redis) -> None:
@@ -222,6 +221,27 @@ async def test_a_cancelled_wait_leaves_no_half_read_connection(store: RedisStore
         assert (await store.changes(f"{n}", 5)).entries[0].id == f"{n}"
         client.delete("async-job.sys:wake:default")
     assert client.info("clients")["connected_clients"] < 10
+
+
+async def test_what_cannot_be_written_fails_only_its_own_caller(store: RedisStore) -> None:
+    await run(store, "a")
+    half = "\ud800"
+    answers = await asyncio.gather(
+        store.submit([make_job(store.now(), "b", labels={"x": half})]),
+        store.submit([make_job(store.now(), half, type=half, unique_key=half, queue=half)]),
+        store.report([Beat("a", "w:1", log=(LogLine(1, half),))]),
+        store.report([Beat("a", "w:1", Progress(1))]),
+        store.apply([change(make_job(1, half), CancelRequested(), 1)]),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], UsageError)
+    assert answers[1] == [Submitted(half, created=True)]
+    assert isinstance(answers[2], UsageError)
+    assert answers[3:] == [[Answer.OK], [Stale(None)]]
+    odd = await claim(store, 2, queues=(half,))
+    assert [(one.id, one.type, one.unique_key, one.queue) for one in odd] == [(half,) * 4]
+    assert {entry.id for entry in await entries(store, "0")} == {"a", half}
+    assert await store.check() == []
 
 
 @pytest.mark.realtime

@@ -214,6 +214,18 @@ class TestKeys:
         await submit(store, "b", unique_key="k")
         assert await store.check() == []
 
+    async def test_queues_that_have_emptied_are_forgotten(self, store: RedisStore, client: redis.Redis) -> None:
+        for n in range(100):
+            (job,) = await submit(store, f"{n}", queue=f"q{n}")
+            cancelled = await tell(store, job, CancelRequested())
+        await submit(store, "a", queue="stays")
+        for _ in range(100):
+            await store.purge(1)
+        assert client.smembers("async-job.sys:queues") == {"stays"}
+        await tell(store, cancelled, RetryRequested())
+        assert (await store.counts()).queued == {"stays": 1, "q99": 1}
+        assert await store.check() == []
+
     async def test_wake_lists_stay_short(self, store: RedisStore, client: redis.Redis) -> None:
         await store.enroll(make_worker(), LEASE)
         for n in range(1, 20):
@@ -284,6 +296,7 @@ DAMAGES: dict[str, tuple[tuple[Any, ...], set[str]]] = {
     "key of another": (("SET", "unique:demo:k", "queued"), {"due", "queued"}),
     "key of an ended job": (("SET", "unique:demo:z", "ended"), {"ended"}),
     "key of nobody": (("SET", "unique:demo:z", "nobody"), {"nobody"}),
+    "queue not listed": (("SREM", "queues", "default"), {"queued"}),
     "state unknown": (("HSET", "job:queued", "state", "lost"), {"queued"}),
 }
 

@@ -8,7 +8,7 @@ from async_job.store.protocol import Finding
 from async_job.store.redis import scripts
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Link
-from async_job.store.redis.record import Field
+from async_job.store.redis.record import Field, text
 
 PAGE = 64
 """Jobs a script call: each is looked for in every index."""
@@ -30,7 +30,7 @@ async def check(link: Link, keys: Keys, now: int | None) -> list[Finding]:
 
 async def _ask(link: Link, command: tuple[Field, ...]) -> list[Finding]:
     _, *flat = (await link.ask(command))[0]
-    texts: list[str] = [text.decode() for text in flat]
+    texts = [text(part) for part in flat]
     return [Finding(id, problem) for id, problem in zip(texts[::2], texts[1::2], strict=True)]
 
 

@@ -10,38 +10,54 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from async_job.core.job import Change
-from async_job.errors import StoreBroken
+from async_job.errors import StoreBroken, UsageError
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH
 from async_job.store.redis.link import Command
 from async_job.store.redis.record import Field
 
-Pieces = list[tuple[Request, Any]]
+Pieces = list[tuple[Request, Any, Any]]
+"""Each a caller's request, one of its items, and the item as it is written."""
 
 
 def merge(
     requests: Iterable[Request],
+    draft: Callable[[Any], Any],
     build: Callable[[list[Any]], tuple[Field, ...]],
     read: Callable[[list[Any], Any], Sequence[Any]],
 ) -> Iterator[Command]:
-    """The items of all requests in as few commands as may be. ``build`` makes a command of items, ``read`` finds in its
-    reply one answer for each."""
+    """The items of all requests in as few commands as may be. ``draft`` makes of an item what is written, ``build`` a
+    command of many, and ``read`` finds in its reply one answer for each."""
     answered: dict[int, list[Any]] = {}
-    for batch in _batches([(request, item) for request in requests for item in request.argument]):
-        items = [item for _, item in batch]
-        yield Command(build(items), _settler(batch, items, read, answered), _failer(batch))
+    for batch in _batches(_drafted(requests, draft)):
+        items = [item for _, item, _ in batch]
+        yield Command(
+            build([drafted for _, _, drafted in batch]), _settler(batch, items, read, answered), _failer(batch)
+        )
+
+
+def _drafted(requests: Iterable[Request], draft: Callable[[Any], Any]) -> Pieces:
+    """What cannot be written fails its own caller and nobody else."""
+    pieces: Pieces = []
+    for request in requests:
+        try:
+            pieces += [(request, item, draft(item)) for item in request.argument]
+        except UnicodeEncodeError as error:
+            request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
+    return pieces
 
 
 def _batches(pieces: Pieces) -> Iterator[Pieces]:
     """At most ``BATCH`` at once, and no job changed twice in one: a script looks at all before it writes."""
     batch: Pieces = []
     changed: set[str] = set()
-    for request, item in pieces:
+    for piece in pieces:
+        item = piece[1]
         again = isinstance(item, Change) and item.job.id in changed
         if again or len(batch) == BATCH:
             yield batch
             batch, changed = [], set()
-        batch.append((request, item))
+        batch.append(piece)
         if isinstance(item, Change):
             changed.add(item.job.id)
     if batch:
@@ -52,7 +68,7 @@ def _settler(
     batch: Pieces, items: list[Any], read: Callable[[list[Any], Any], Sequence[Any]], answered: dict[int, list[Any]]
 ) -> Callable[[Any], None]:
     def settle(reply: Any) -> None:
-        for (request, _), answer in zip(batch, read(items, reply), strict=True):
+        for (request, _, _), answer in zip(batch, read(items, reply), strict=True):
             answers = answered.setdefault(id(request), [])
             answers.append(answer)
             if len(answers) == len(request.argument):
@@ -63,7 +79,7 @@ def _settler(
 
 def _failer(batch: Pieces) -> Callable[[BaseException], None]:
     def fail(error: BaseException) -> None:
-        for request, _ in batch:
+        for request, _, _ in batch:
             request.fail(error)
 
     return fail

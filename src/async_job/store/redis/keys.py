@@ -39,9 +39,8 @@ class Keys:
             *self.finished.values(),
         )
 
-    def job(self, id: str) -> bytes:
-        # Whatever is asked for becomes a name, also text that is not valid Unicode.
-        return (self.jobs + id).encode("utf-8", "surrogatepass")
+    def job(self, id: str) -> str:
+        return self.jobs + id
 
     def queue(self, name: str) -> str:
         return f"{self.root}queue:{name}"
@@ -59,5 +58,5 @@ class Keys:
         # A colon within the type must not look like the one behind it.
         return f"{self.root}unique:{type.replace('%', '%25').replace(':', '%3A')}:{key}"
 
-    def log(self, id: str) -> bytes:
-        return f"{self.root}log:{id}".encode("utf-8", "surrogatepass")
+    def log(self, id: str) -> str:
+        return f"{self.root}log:{id}"

@@ -142,7 +142,7 @@ class Link:
             if connection is None:
                 connection = self._connection = await self._connect()
             self.sent_at = elapsed()
-            packed = [hiredis.pack_command(cast(Any, command.arguments)) for command in pending]
+            packed = [_pack(command.arguments) for command in pending]
             await connection.send_packed_command(packed, check_health=False)
             while pending:
                 try:
@@ -193,6 +193,15 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect()
+
+
+def _pack(arguments: tuple[Field, ...]) -> bytes:
+    pack: Callable[[tuple[Field, ...]], bytes] = cast(Any, hiredis.pack_command)
+    try:
+        return pack(arguments)
+    except UnicodeEncodeError:
+        # Half a surrogate pair is sent as it is: an id may be any text.
+        return pack(tuple(one.encode("utf-8", "surrogatepass") if isinstance(one, str) else one for one in arguments))
 
 
 def _unavailable(error: ResponseError) -> StoreUnavailable:

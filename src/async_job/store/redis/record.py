@@ -22,8 +22,9 @@ EMPTY_INPUT: Final = b"{}"
 Field = str | bytes | int
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode()
+def text(raw: bytes) -> str:
+    # Half a surrogate pair comes back as it was sent.
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def _flag(raw: bytes) -> bool:
@@ -33,15 +34,15 @@ def _flag(raw: bytes) -> bool:
 STATES: Final = {state.encode(): state for state in State}
 
 READ: Final[dict[str, Callable[[bytes], Any]]] = {
-    "type": _text,
+    "type": text,
     "state": STATES.__getitem__,
     "created_at": int,
     "scheduled_for": int,
     "updated_at": int,
     "input": bytes,
-    "reason": _text,
+    "reason": text,
     "version": int,
-    "queue": _text,
+    "queue": text,
     "priority": int,
     "attempt": int,
     "max_attempts": int,
@@ -49,14 +50,14 @@ READ: Final[dict[str, Callable[[bytes], Any]]] = {
     "max_crashes": int,
     "crashes": int,
     "suspect": _flag,
-    "token": _text,
+    "token": text,
     "timeout": int,
     "start_by": int,
     "started_at": int,
     "finished_at": int,
     "kept_until": int,
     "cancel_requested_at": int,
-    "unique_key": _text,
+    "unique_key": text,
     "labels": codec.decode_labels,
     "progress": codec.decode_progress,
     "result": bytes,

@@ -34,7 +34,7 @@ from async_job.store.redis.connections import Connections
 from async_job.store.redis.group import each, merge, single
 from async_job.store.redis.keys import DEFAULT_NAMESPACE, Keys
 from async_job.store.redis.link import Command, Link
-from async_job.store.redis.record import Field, decode
+from async_job.store.redis.record import Field, decode, text
 from async_job.store.redis.server_time import ServerTime
 from async_job.store.redis.waiting import WaitingReads
 
@@ -141,15 +141,14 @@ class RedisStore:
             by_method[request.method].append(request)
         keys, now = self._keys, self._time.given()
         commands: list[Command] = []
-        for name, build, read in (
-            ("apply", transitions.apply, transitions.applied),
-            ("submit", transitions.submit, transitions.submitted),
-            ("report", transitions.report, transitions.reported),
+        for name, draft, build, read in (
+            ("apply", transitions.draft_change, transitions.apply, transitions.applied),
+            ("submit", transitions.draft_job, transitions.submit, transitions.submitted),
+            ("report", transitions.draft_beat, transitions.report, transitions.reported),
         ):
             if name in by_method:
-                commands += merge(by_method.pop(name), *self._bound(build, read, keys, now))
-        for request in by_method.pop("claim", ()):
-            commands.append(single(request))
+                commands += merge(by_method.pop(name), draft, *self._bound(build, read, keys, now))
+        commands += map(single, by_method.pop("claim", ()))
         reads = by_method.pop("get", ())
         for requests in by_method.values():
             commands += map(single, requests)
@@ -208,7 +207,7 @@ class RedisStore:
     async def counts(self) -> Counts:
         def read(reply: list[Any]) -> Counts:
             states = dict.fromkeys(State, 0) | {State(name.decode()): n for name, n in _pairs(reply[1])}
-            queued = {name.decode(): n for name, n in _pairs(reply[2]) if n}
+            queued = {text(name): n for name, n in _pairs(reply[2]) if n}
             return Counts(states | {State.QUEUED: sum(queued.values())}, queued)
 
         counts: Counts = await self._run("counts", self._script("counts"), read)
@@ -264,5 +263,5 @@ def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
 
 def _jobs(reply: list[Any]) -> list[Job]:
     """Jobs from a reply of the time, then ids with their fields; without those whose record is gone."""
-    jobs = [decode(id.decode(), fields) for id, fields in reply[1:]]
+    jobs = [decode(text(id), fields) for id, fields in reply[1:]]
     return [job for job in jobs if job is not None]

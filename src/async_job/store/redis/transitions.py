@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ from async_job.store import codec
 from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, Stale, Submitted
 from async_job.store.redis import scripts
 from async_job.store.redis.keys import Keys
-from async_job.store.redis.record import Field, decode, encode, encode_change
+from async_job.store.redis.record import Field, decode, encode, encode_change, text
 
 FOR_EVER: Final = 100 * 365 * 86_400_000
 """Finished jobs lie in the order of ``kept_until``; what is kept for ever is as if kept for a hundred years."""
@@ -37,12 +37,15 @@ class Declared:
         return iter(self._places)
 
 
-def submit(keys: Keys, now: int | None, jobs: list[Job]) -> tuple[Field, ...]:
+def draft_job(job: Job) -> tuple[Job, list[Field]]:
+    return job, encode(job)
+
+
+def submit(keys: Keys, now: int | None, drafts: list[tuple[Job, list[Field]]]) -> tuple[Field, ...]:
     declared = Declared(keys)
     arguments: list[Field] = []
-    for job in jobs:
+    for job, fields in drafts:
         scheduled = job.state is State.SCHEDULED
-        fields = encode(job)
         arguments += (
             job.id,
             0 if scheduled else declared.place(keys.queue(job.queue)),
@@ -54,12 +57,12 @@ def submit(keys: Keys, now: int | None, jobs: list[Job]) -> tuple[Field, ...]:
             len(fields),
         )
         arguments += fields
-    queues = {job.queue for job in jobs}
-    return scripts.call("submit", keys, now, declared, (len(queues), *queues, len(jobs), *arguments))
+    queues = {job.queue for job, _ in drafts}
+    return scripts.call("submit", keys, now, declared, (len(queues), *queues, len(drafts), *arguments))
 
 
 def submitted(jobs: list[Job], answers: list[bytes]) -> list[Submitted]:
-    found = [answer.decode() for answer in answers]
+    found = [text(answer) for answer in answers]
     return [Submitted(id, created=id == job.id) for job, id in zip(jobs, found, strict=True)]
 
 
@@ -81,26 +84,23 @@ def _claimed_job(
     token: str, now: int, id: bytes, fields: list[bytes], attempt: int | None = None, version: int | None = None
 ) -> Job | None:
     if attempt is None:
-        return decode(id.decode(), fields)
+        return decode(text(id), fields)
     started: dict[str, Any] = {"state": State.RUNNING, "reason": "claimed", "token": token}
     started |= {"attempt": attempt, "version": version, "started_at": now, "updated_at": now}
-    return decode(id.decode(), fields, **started)
+    return decode(text(id), fields, **started)
 
 
-def report(keys: Keys, now: int | None, beats: list[Beat]) -> tuple[Field, ...]:
+def draft_beat(beat: Beat) -> tuple[Beat, Field, list[Field]]:
+    return beat, "" if beat.progress is None else codec.encode(beat.progress), _lines(beat.log)
+
+
+def report(keys: Keys, now: int | None, drafts: list[tuple[Beat, Field, list[Field]]]) -> tuple[Field, ...]:
     declared = Declared(keys)
     arguments: list[Field] = []
-    for beat in beats:
-        lines = _lines(beat.log)
-        arguments += (
-            beat.id,
-            beat.token,
-            "" if beat.progress is None else codec.encode(beat.progress),
-            declared.place(keys.log(beat.id)) if lines else 0,
-            len(lines),
-        )
-        arguments += lines
-    return scripts.call("report", keys, now, declared, (len(beats), *arguments))
+    for beat, progress, lines in drafts:
+        log = declared.place(keys.log(beat.id)) if lines else 0
+        arguments += (beat.id, beat.token, progress, log, len(lines), *lines)
+    return scripts.call("report", keys, now, declared, (len(drafts), *arguments))
 
 
 def reported(_: list[Beat], answers: list[bytes]) -> list[Answer]:
@@ -111,18 +111,29 @@ def _lines(log: tuple[LogLine, ...]) -> list[Field]:
     return [codec.encode(line) for line in log[-codec.LOG_LINES_KEPT :]]
 
 
-def apply(keys: Keys, now: int | None, changes: list[Change]) -> tuple[Field, ...]:
+class ChangeDraft(NamedTuple):
+    change: Change
+    set_fields: list[Field]
+    drop: list[str]
+    maybe_drop: list[str]
+    lines: list[Field]
+
+
+def draft_change(change: Change) -> ChangeDraft:
+    return ChangeDraft(change, *encode_change(change), _lines(change.log))
+
+
+def apply(keys: Keys, now: int | None, drafts: list[ChangeDraft]) -> tuple[Field, ...]:
     declared = Declared(keys)
     arguments: list[Field] = []
-    for change in changes:
-        arguments += _change(keys, declared, change)
-    return scripts.call("apply", keys, now, declared, (len(changes), *arguments))
+    for draft in drafts:
+        arguments += _change(keys, declared, draft)
+    return scripts.call("apply", keys, now, declared, (len(drafts), *arguments))
 
 
-def _change(keys: Keys, declared: Declared, change: Change) -> list[Field]:
+def _change(keys: Keys, declared: Declared, draft: ChangeDraft) -> list[Field]:
+    change, set_fields, drop, maybe_drop, lines = draft
     job, guard = change.job, change.guard
-    set_fields, drop, maybe_drop = encode_change(change)
-    lines = _lines(change.log)
     for_ever = change.state in FINISHED and change.get("kept_until") is None
     flags = (("u", guard.uncancelled), ("l", guard.lapsed), ("o", change.outcome), ("e", for_ever))
     start_by = change.get("start_by")
@@ -163,7 +174,7 @@ def _applied(change: Change, answer: Any) -> Job | Stale:
         return Stale(None)
     job = decode(change.job.id, rest[0])
     if word == b"stale":
-        return Stale(job, rest[1].decode() or None)
+        return Stale(job, text(rest[1]) or None)
     if job is None:
         raise StoreBroken(f"job {change.job.id} lost its fields in the middle of a change")
     return job

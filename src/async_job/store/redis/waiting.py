@@ -12,6 +12,7 @@ from async_job.core.job import State
 from async_job.store.protocol import Changes, Entry
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Link
+from async_job.store.redis.record import text
 
 ENTRIES_A_READ: Final = 256
 LINKS_KEPT: Final = 4
@@ -61,7 +62,8 @@ class WaitingReads:
 
     async def wake(self, queues: Sequence[str], timeout: float) -> None:
         async with self._link() as link:
-            lists = [self._keys.wake(queue) for queue in queues]
+            # Without a queue there is nothing to wait for but the time; some key has to be named.
+            lists = [self._keys.wake(queue) for queue in queues] or [self._keys.wake("")]
             block = max(timeout, SHORTEST)
             await link.ask(("BLPOP", *lists, f"{block:.3f}"), block=block)
 
@@ -91,6 +93,6 @@ def _jobs(flat: list[bytes]) -> list[Entry]:
     """An entry of the stream holds ids, each with "version state reason"."""
     entries = []
     for at in range(0, len(flat), 2):
-        version, state, reason = flat[at + 1].decode().split(" ", 2)
-        entries.append(Entry(flat[at].decode(), int(version), State(state), reason))
+        version, state, reason = text(flat[at + 1]).split(" ", 2)
+        entries.append(Entry(text(flat[at]), int(version), State(state), reason))
     return entries

@@ -68,7 +68,7 @@ for n = 2, ARGV[4] + 1 do
   at = at + HEAD + ARGV[at + 12] + ARGV[at + 13] + ARGV[at + 14] + ARGV[at + 15]
 end
 
-local left, entered, entries, woken = {}, {}, {}, {}
+local left, entered, listed, entries, woken = {}, {}, {}, {}, {}
 
 local function leave(at, id, state, token)
   if state == 'running' then
@@ -92,7 +92,12 @@ local function enter(at, id, state)
     gather(entered, finished[state], score, id)
   else
     local queue = tonumber(ARGV[at + 9])
-    gather(entered, state == 'queued' and KEYS[queue] or scheduled, score, id)
+    if state == 'queued' then
+      gather(entered, KEYS[queue], score, id)
+      gather(listed, queues, nil, string.sub(KEYS[queue], #root + #'queue:' + 1))
+    else
+      gather(entered, scheduled, score, id)
+    end
     woken[KEYS[queue + 1]] = true
   end
 end
@@ -138,6 +143,7 @@ for _, item in ipairs(accepted) do
 end
 write_all('ZREM', left)
 write_all('ZADD', entered)
+write_all('SADD', listed)
 for key, holder in pairs(holders) do
   if holder then call('SET', key, holder) else call('DEL', key) end
 end

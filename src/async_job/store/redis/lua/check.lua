@@ -70,6 +70,9 @@ for at = 4, #ARGV do
     if job.state == 'running' and not call('ZSCORE', leases, worker_of(job.token)) then
       tell(id, 'running under ' .. worker_of(job.token) .. ', which is not known')
     end
+    if job.state == 'queued' and call('SISMEMBER', queues, job.queue or 'default') == 0 then
+      tell(id, 'its queue is not listed')
+    end
     if job.unique_key and not finished[job.state] and call('GET', unique_key(job.type, job.unique_key)) ~= id then
       tell(id, 'live, but its unique key is not its own')
     end

@@ -5,7 +5,7 @@
 -- the claim is a repeated one) its new attempt and version.
 
 local BATCH = 256
-local MOST_SKIPPED = 1024
+local MOST_SKIPPED = 8192
 local worker, claims = KEYS[12], KEYS[13]
 local number, limit, token = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- ARGV 4: limit. Answers how many were removed, those first that were to be kept the shortest.
 
+local QUEUES_LOOKED_AT = 16
 local limit = tonumber(ARGV[4])
 local due = {}
 for _, key in pairs(finished) do
@@ -23,5 +24,10 @@ end
 if count > 0 then
   call('DEL', unpack(names))
   write_all('ZREM', left)
+end
+
+-- A queue that has emptied is no longer listed; the next job in it lists it again.
+for _, queue in ipairs(call('SRANDMEMBER', queues, QUEUES_LOOKED_AT)) do
+  if call('EXISTS', root .. 'queue:' .. queue) == 0 then call('SREM', queues, queue) end
 end
 return {now, count}
