@@ -31,7 +31,7 @@ class Contact:
     """
 
     def __init__(self, lease: float, now: Callable[[], int], elapsed: Callable[[], float] = elapsed) -> None:
-        self._lease = lease
+        self.lease = lease
         self._now = now
         self._elapsed = elapsed
         self._away_since: float | None = None
@@ -71,12 +71,12 @@ class Contact:
 
     def doubt(self) -> None:
         """For one lease from now, a lapsed lease says nothing."""
-        self._steady_from = self._elapsed() + self._lease
+        self._steady_from = self._elapsed() + self.lease
 
     def steady(self) -> bool:
         """Whether a lease that has lapsed means that its holder is gone. To be asked more often than once a lease."""
         moment = self._elapsed()
-        slept = self._looked_at is not None and moment - self._looked_at > self._lease
+        slept = self._looked_at is not None and moment - self._looked_at > self.lease
         self._looked_at = moment
         if self._clocks_parted(moment) or slept:
             log.warning("this process was asleep, or a clock was set: nobody's jobs are taken over for one lease")
@@ -90,6 +90,6 @@ class Contact:
             self._mark = moment, now
         passed, passed_there = moment - self._mark[0], (now - self._mark[1]) / 1000
         parted = abs(passed - passed_there) > PARTED
-        if parted or passed > self._lease:
+        if parted or passed > self.lease:
             self._mark = moment, now
         return parted

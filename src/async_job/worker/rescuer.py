@@ -20,11 +20,10 @@ Run = tuple[str, str | None]
 """A job's id and the token of its run."""
 
 
-async def keep_rescuing(
-    store: Store, retention: Retention, contact: Contact, renewer: Renewer, every: float = EVERY
-) -> None:
+async def keep_rescuing(store: Store, retention: Retention, contact: Contact, renewer: Renewer) -> None:
     """The loop; ends only by cancellation. While the contact with the store is not steady it rescues nothing, and does
     not even ask: asking makes the store forget workers that it takes for gone."""
+    every = min(EVERY, contact.lease / 3)
     seen: set[Run] = set()
     while True:
         with contact:

@@ -24,7 +24,6 @@ from async_job.logs import get_logger
 from async_job.settings import Settings
 from async_job.store.open import make_store
 from async_job.store.protocol import Worker
-from async_job.worker import rescuer
 from async_job.worker.contact import Contact
 from async_job.worker.expirer import keep_expiring
 from async_job.worker.handback import hand_back
@@ -148,7 +147,7 @@ class Supervisor:
         store, contact, retention = self._store, self._contact, self._settings.retention
         await asyncio.gather(
             self._renewer.run(),
-            keep_rescuing(store, retention, contact, self._renewer, min(rescuer.EVERY, self._settings.lease / 3)),
+            keep_rescuing(store, retention, contact, self._renewer),
             keep_expiring(store, retention, contact),
             keep_purging(store, contact),
         )
