@@ -85,7 +85,19 @@ async def test_head_is_get_without_its_body(plain: Site) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/start-job", "/start-job/add"])
 @pytest.mark.parametrize(
-    "body", [b"{", b"nul", b"{'type':1}", b'\xff\xfe{"a":1}', b'{"type":"\xff"}', b"\0", b"\xef\xbb\xbf{}"]
+    "body",
+    [
+        b"{",
+        b"nul",
+        b"{'type':1}",
+        b"{} {}",
+        b"[1",
+        b'{"type":1,"a":01}',
+        b'\xff\xfe{"a":1}',
+        b'{"type":"\xff"}',
+        b"\0",
+        b"\xef\xbb\xbf{}",
+    ],
 )
 async def test_no_json_is_malformed(plain: Site, path: str, body: bytes) -> None:
     check_problem(await plain.post(path, content=body, headers=JSON), 400, "malformed_json")

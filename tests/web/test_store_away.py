@@ -62,6 +62,23 @@ async def test_a_server_that_starts_before_its_store(make_server: Callable[..., 
         assert (await site.post("/start-job")).status_code == 200
 
 
+@pytest.mark.realtime
+async def test_a_job_that_is_stored_is_told_though_the_store_goes_while_the_client_waits(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server()
+    jobs = Jobs(store=server.url)
+    async with serve(jobs) as site:
+        store = await jobs.store()
+        before = await store.changes(None, 0)
+        body = {"type": "demo"}
+        request = asyncio.create_task(site.post("/v1/jobs", json=body, headers={"Prefer": "wait=60"}, timeout=90))
+        assert (await store.changes(before.cursor, 30)).entries
+        server.kill()
+        answer = await request
+        assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+
+
 async def test_a_store_without_room(make_server: Callable[..., Server]) -> None:
     server = make_server()
     async with serve(Jobs(store=server.url)) as site:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Final
 
+import msgspec
 from starlette.types import Receive, Scope
 
 from async_job.web.problems import Problem
@@ -18,6 +19,9 @@ NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 JSON_TYPE: Final = re.compile(rb"application/(?:json|[\w.+-]+\+json)")
 CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?(?:utf-?8|us-ascii)["']?""")
 
+skip = msgspec.json.Decoder(msgspec.Raw).decode
+"""Goes over JSON text and makes nothing of it."""
+
 
 class ClientGone(Exception):
     """The client has closed its connection: there is nobody to answer."""
@@ -28,7 +32,7 @@ async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
     body = await read(scope, receive, most)
     if body:
         _check_type(scope)
-        _check_encoding(body)
+        _check_syntax(body)
     return body
 
 
@@ -88,13 +92,16 @@ def _check_type(scope: Scope) -> None:
         raise Problem(415, "unsupported_media_type", detail)
 
 
-def _check_encoding(body: bytes) -> None:
-    if body.isascii():
-        return
+def _check_syntax(body: bytes) -> None:
+    """That it is JSON is found out first, so that what is not is never taken for an input that does not fit."""
     try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise Problem(400, "malformed_json", f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+        if not body.isascii():
+            body.decode()
+        skip(body)
+    except RecursionError as error:
+        raise Problem(422, "too_deep", "the body is nested too deep") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "malformed_json", f"the body is no JSON: {error}") from error
 
 
 def check_input(text: bytes, most: int, depth: int) -> None:

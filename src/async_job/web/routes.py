@@ -46,7 +46,13 @@ class Routes:
             # A job that is new is as it was stored; it need not be read.
             job = handle.submitted or await handle.job()
             return await self._job(scope, job, 202, [location])
-        job = await wait_for(self._jobs, handle.id, _is_done, wait, receive, self._closing)
+        try:
+            job = await wait_for(self._jobs, handle.id, _is_done, wait, receive, self._closing)
+        except (StoreUnavailable, JobNotFound):
+            # The job is stored, and a client that heard of an error would send it again.
+            if handle.submitted is None:
+                raise
+            job = handle.submitted
         return await self._job(scope, job, 200 if job.done else 202, [location, _applied(wait)])
 
     async def get(self, scope: Scope, receive: Receive) -> Answer:
@@ -136,14 +142,15 @@ def _id(scope: Scope) -> str:
 
 
 def _submission(body: bytes) -> Submission:
+    if not body:
+        raise Problem(400, "malformed_json", "the body is empty; send a JSON object with a type")
     try:
         return decode_submission(body)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise Problem(422, "invalid_request", reason, at=path.rstrip("`")) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        said = f"the body is no JSON: {error}" if body else "the body is empty; send a JSON object with a type"
-        raise Problem(400, "malformed_json", said) from error
+        raise Problem(400, "malformed_json", f"the body is no JSON: {error}") from error
 
 
 def _is_done(job: Job) -> bool:
