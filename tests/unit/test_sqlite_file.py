@@ -33,7 +33,7 @@ def names(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/jobs.db", "ext4"),
+        ("/var/lib/jobs.db", "ext4"),
         ("/mnt/jobs.db", "tmpfs"),
         ("/mnt/share/jobs.db", "nfs4"),
         ("/mnt/shared/jobs.db", "tmpfs"),
