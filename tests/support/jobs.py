@@ -3,7 +3,6 @@
 from itertools import count
 from typing import Any
 
-from async_job.core import lifecycle
 from async_job.core.job import Change, ErrorInfo, ErrorKind, Job, State
 from async_job.core.lifecycle import Event, decide
 from async_job.store.protocol import ClaimId, Entry, Stale, Store, Worker
@@ -25,7 +24,9 @@ def make_job(now: int, id: str | None = None, *, delay: int = 0, **fields: Any) 
         "scheduled_for": now + delay,
         "updated_at": now,
     }
-    return lifecycle.submit(Job(**{**given, **fields}), now)
+    given |= fields
+    state = State.SCHEDULED if given["scheduled_for"] > now else given["state"]
+    return Job(**{**given, "state": state})
 
 
 def full_job(now: int, id: str = "full", **fields: Any) -> Job:

@@ -29,9 +29,9 @@ from async_job.core.lifecycle import (
     decide,
 )
 from async_job.errors import Conflict, WorkerError
-from async_job.store.memory import MemoryStore
-from async_job.store.protocol import Beat, Claimed, ClaimId, Entry, Stale, Store
-from support.jobs import HOUR, LEASE, entries, error, make_job, make_worker
+from async_job.store.memory.store import MemoryStore
+from async_job.store.protocol import Beat, Changes, Claimed, ClaimId, Entry, Stale, Store
+from support.jobs import HOUR, LEASE, error, make_job, make_worker
 from support.stores import Backend
 
 WORKERS = ("w1", "w2", "w3")
@@ -367,10 +367,10 @@ class Program(RuleBasedStateMachine):
         """After each step every job and the change log are the same, and no job did what none may do."""
         if not self.ids:
             return
-        expected = self.run(self.oracle.get(self.ids))
-        assert self.run(self.stores[self.turn].get(self.ids)) == expected
+        (expected, old), (found, new) = self.run(self._look())
+        assert found == expected
         before, self.jobs = self.jobs, {job.id: job for job in expected if job is not None}
-        news = self.news()
+        news = self.news(old, new)
         for id, job in self.jobs.items():
             if before.get(id) != job:
                 follows(before.get(id), job)
@@ -378,26 +378,28 @@ class Program(RuleBasedStateMachine):
             if id in news:
                 assert (news[id].state, news[id].reason) == (job.state, job.reason)
 
-    def news(self) -> dict[str, Entry]:
+    async def _look(self) -> list[tuple[list[Job | None], Changes]]:
+        async def look(store: Store, cursor: str) -> tuple[list[Job | None], Changes]:
+            return await asyncio.gather(store.get(self.ids), store.changes(cursor, 0))
+
+        stores = (self.oracle, self.stores[self.turn])
+        return [await look(store, cursor) for store, cursor in zip(stores, self.cursors, strict=True)]
+
+    def news(self, expected: Changes, found: Changes) -> dict[str, Entry]:
         """The last new entry for each job. Both logs have the same entries, those of a job in its order."""
-        expected = self.run(entries(self.oracle, self.cursors[0]))
-        found = self.run(entries(self.stores[self.turn], self.cursors[1]))
-        assert sorted(found, key=by_job) == sorted(expected, key=by_job)
-        assert sorted(found, key=lambda entry: entry.id) == sorted(found, key=by_job)
-        if expected:
-            logs = zip((self.oracle, self.stores[self.turn]), self.cursors, strict=True)
-            self.cursors = [self.run(last_cursor(store, cursor)) for store, cursor in logs]
-        return {entry.id: entry for entry in expected}
+        self.cursors = [expected.cursor, found.cursor]
+        assert not found.reset
+        assert sorted(found.entries, key=by_job) == sorted(expected.entries, key=by_job)
+        assert sorted(found.entries, key=lambda entry: entry.id) == sorted(found.entries, key=by_job)
+        return {entry.id: entry for entry in expected.entries}
 
     def teardown(self) -> None:
         try:
-            self.same(lambda store: store.check())
+            assert self.same(lambda store: store.check()) == []
             expected, found = self.both(lambda store: store.counts())
             assert found.states == expected.states
             assert {queue: n for queue, n in found.queued.items() if n} == expected.queued
-            for id in self.ids:
-                self.same(lambda store, id=id: store.log(id))  # type: ignore[misc]
-            assert self.run(self.stores[0].check()) == []
+            self.same(lambda store: asyncio.gather(*map(store.log, self.ids)))
         finally:
             for store in self.stores:
                 self.run(store.close())
@@ -410,12 +412,6 @@ def by_id(jobs: list[Job]) -> list[Job]:
 
 def by_job(entry: Entry) -> tuple[str, int]:
     return entry.id, entry.version
-
-
-async def last_cursor(store: Store, after: str) -> str:
-    while (changes := await store.changes(after, 0)).entries:
-        after = changes.cursor
-    return after
 
 
 def follows(before: Job | None, job: Job) -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from async_job.clock import Clock
-from async_job.store.memory import MemoryStore
+from async_job.store.memory.store import MemoryStore
 from async_job.store.protocol import Store
 
 OpenStore = Callable[[], Awaitable[Store]]

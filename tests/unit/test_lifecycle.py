@@ -25,7 +25,6 @@ from async_job.core.lifecycle import (
     Stopped,
     Succeeded,
     decide,
-    submit,
 )
 from async_job.errors import AlreadyFinished, Lost, NotOverdue, NotRetryable
 
@@ -479,14 +478,6 @@ class TestAttempts:
         assert job.error is not None
         assert job.attempts[-1].error is not None
         assert (job.error.traceback, job.attempts[-1].error.traceback) == ("Traceback …", "")
-
-
-class TestSubmit:
-    @pytest.mark.parametrize(("due", "state"), [(1, State.SCHEDULED), (0, State.QUEUED), (-1, State.QUEUED)])
-    @pytest.mark.parametrize("given", [State.SCHEDULED, State.QUEUED])
-    def test_by_its_time(self, due: int, state: State, given: State) -> None:
-        job = job_in(given, scheduled_for=NOW + due)
-        assert submit(job, NOW) == replace(job, state=state)
 
 
 def test_no_decision_touches_the_job() -> None:

@@ -13,7 +13,7 @@ from async_job.clock import ManualClock
 from async_job.core.job import State
 from async_job.core.lifecycle import Succeeded
 from async_job.store.bell import Bell
-from async_job.store.memory import MemoryStore
+from async_job.store.memory.store import MemoryStore
 from support.jobs import LEASE, change, claim, cursor, make_worker, run, submit, tell
 
 THREADS = 4
@@ -107,22 +107,26 @@ async def test_a_listener_that_gives_up_is_forgotten(store: MemoryStore) -> None
 
 
 DAMAGES: dict[str, Callable[[MemoryStore], object]] = {
-    "queued and not in its queue": lambda store: store._queues["default"].remove(store._jobs["queued"].rank, "queued"),
-    "in a queue that is not its own": lambda store: store._queues["default"].add(5, "running"),
-    "a stranger in a queue": lambda store: store._queues["default"].add(5, "nobody"),
-    "scheduled and not in the index": lambda store: store._scheduled.remove(
-        store._jobs["scheduled"].scheduled_for, "scheduled"
+    "queued and not in its queue": lambda store: store._table.queues["default"].remove(
+        store._table.jobs["queued"].rank, "queued"
     ),
-    "a deadline too few": lambda store: store._deadlines.remove(store._jobs["queued"].start_by or 0, "queued"),
-    "a deadline too many": lambda store: store._deadlines.add(5, "running"),
-    "never to be purged": lambda store: store._kept.remove(store._jobs["ended"].kept_until or 0, "ended"),
-    "running and not held": lambda store: store._workers["w"].held.clear(),
-    "held and not running": lambda store: store._workers["w"].held.update(queued=None),
-    "held by nobody known": lambda store: store._workers.clear(),
-    "a key given up too early": lambda store: store._unique.clear(),
-    "a key held by an ended job": lambda store: store._unique.update({("demo", "x"): "ended"}),
-    "a state that no index knows": lambda store: store._jobs.update(
-        queued=replace(store._jobs["queued"], state=State.SCHEDULED)
+    "in a queue that is not its own": lambda store: store._table.queues["default"].add(5, "running"),
+    "a stranger in a queue": lambda store: store._table.queues["default"].add(5, "nobody"),
+    "scheduled and not in the index": lambda store: store._table.scheduled.remove(
+        store._table.jobs["scheduled"].scheduled_for, "scheduled"
+    ),
+    "a deadline too few": lambda store: store._table.deadlines.remove(
+        store._table.jobs["queued"].start_by or 0, "queued"
+    ),
+    "a deadline too many": lambda store: store._table.deadlines.add(5, "running"),
+    "never to be purged": lambda store: store._table.kept.remove(store._table.jobs["ended"].kept_until or 0, "ended"),
+    "running and not held": lambda store: store._table.workers["w"].held.clear(),
+    "held and not running": lambda store: store._table.workers["w"].held.update(queued=None),
+    "held by nobody known": lambda store: store._table.workers.clear(),
+    "a key given up too early": lambda store: store._table.unique.clear(),
+    "a key held by an ended job": lambda store: store._table.unique.update({("demo", "x"): "ended"}),
+    "a state that no index knows": lambda store: store._table.jobs.update(
+        queued=replace(store._table.jobs["queued"], state=State.SCHEDULED)
     ),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from async_job.clock import ManualClock
 from async_job.errors import SettingsError
-from async_job.store.memory import MemoryStore
+from async_job.store.memory.store import MemoryStore
 from async_job.store.open import make_store, sqlite_path
 from async_job.store.redis.store import RedisStore
 from async_job.store.sqlite.store import SqliteStore

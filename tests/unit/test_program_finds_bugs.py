@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from async_job.clock import Clock
 from async_job.core.job import Change, Job
-from async_job.store.memory import MemoryStore
+from async_job.store.memory.store import MemoryStore
 from async_job.store.protocol import BATCH, Stale, Store
 from support.program import Program
 from support.stores import Backend
@@ -47,9 +47,9 @@ class KeyKept(MemoryStore):
     """A job that ends keeps its unique key."""
 
     def _apply(self, change: Change) -> Job | Stale:
-        keys = dict(self._unique)
+        keys = dict(self._table.unique)
         answer = super()._apply(change)
-        self._unique = keys | self._unique
+        self._table.unique = keys | self._table.unique
         return answer
 
 
@@ -73,7 +73,7 @@ class PurgeTooMuch(MemoryStore):
 
     def _enter(self, job: Job) -> None:
         if job.done and job.kept_until is None:
-            self._kept.add(job.finished_at or 0, job.id)
+            self._table.kept.add(job.finished_at or 0, job.id)
         super()._enter(job)
 
 
@@ -81,7 +81,7 @@ class OneMillisecondLate(MemoryStore):
     """A lease that ends now still counts."""
 
     def _lapsed(self, worker: str) -> bool:
-        known = self._workers.get(worker)
+        known = self._table.workers.get(worker)
         return known is None or known.lease_end < self.now()
 
 

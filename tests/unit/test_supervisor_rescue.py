@@ -5,7 +5,7 @@ import pytest
 from async_job.clock import ManualClock
 from async_job.core.job import Job, State
 from async_job.core.lifecycle import DEFAULT_RETENTION, CancelRequested, LeaseLapsed, Released
-from async_job.store.memory import MemoryStore
+from async_job.store.memory.store import MemoryStore
 from async_job.worker.contact import Contact
 from async_job.worker.expirer import expire
 from async_job.worker.handback import hand_back

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
+from async_job.core.delivery import Delivery
+
 DEFAULT_QUEUE: Final = "default"
 DEFAULT_MAX_ATTEMPTS: Final = 3
 DEFAULT_MAX_CRASHES: Final = 5
@@ -107,7 +109,8 @@ class Job(Struct, frozen=True, kw_only=True):
     claim that made it, ``worker:n``); it stays after the run's end until the next claim, so that a repeated
     report can be told from a late one, and is taken away by a rescue. ``scheduled_for`` is when the job may
     start, and gives its rank. ``attempts`` holds the ended runs that did not succeed.
-    ``suspect`` jobs run in a child process of their own.
+    ``suspect`` jobs run in a child process of their own. ``owner`` is the id of the API key that made it; ``webhook``
+    is the name of an endpoint, or a URL, that is told of its end.
     """
 
     id: str
@@ -135,6 +138,8 @@ class Job(Struct, frozen=True, kw_only=True):
     kept_until: int | None = None
     cancel_requested_at: int | None = None
     unique_key: str | None = None
+    owner: str | None = None
+    webhook: str | None = None
     labels: dict[str, str] = {}
     progress: Progress | None = None
     result: bytes | None = None
@@ -183,14 +188,16 @@ class Change(Struct, frozen=True, kw_only=True):
     """A decision: write ``fields`` to ``job``, if ``guard`` still holds.
 
     ``fields`` maps names of ``Job`` attributes to new values, and always has ``state``, ``reason`` and
-    ``updated_at``; the version is the store's to raise. ``log`` lines are added to the job's log. ``outcome``
-    marks what a run says about its own end: told again, it gets the first answer and writes nothing.
+    ``updated_at``; the version is the store's to raise. ``log`` lines are added to the job's log, and ``deliveries`` to
+    the outbox. ``outcome`` marks what a run says about its own end: told again, it gets the first answer and writes
+    nothing.
     """
 
     job: Job
     guard: Guard
     fields: dict[str, Any]
     log: tuple[LogLine, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
     outcome: bool = False
 
     @property

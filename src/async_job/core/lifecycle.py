@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from async_job.core import backoff
+from async_job.core.delivery import delivery_of
 from async_job.core.job import (
     FINISHED,
     Attempt,
@@ -124,13 +125,6 @@ Outcome = Succeeded | Failed | Stopped | Released | NotKnown | Crashed
 Event = Outcome | LeaseLapsed | CancelRequested | RetryRequested | Overdue
 
 
-def submit(job: Job, now: int) -> Job:
-    """The job as it enters the store: queued when its time has come, else scheduled."""
-    if job.scheduled_for > now:
-        return job if job.state is State.SCHEDULED else replace(job, state=State.SCHEDULED)
-    return job if job.state is State.QUEUED else replace(job, state=State.QUEUED)
-
-
 def decide(job: Job, event: Event, now: int, retention: Retention = DEFAULT_RETENTION) -> Change | None:
     """What follows from ``event`` for ``job``; ``None`` when the job already is as asked.
 
@@ -138,6 +132,13 @@ def decide(job: Job, event: Event, now: int, retention: Retention = DEFAULT_RETE
         Lost: a run reports on a job that it does not own (any more).
         AlreadyFinished, NotRetryable, NotOverdue: the state does not allow it.
     """
+    change = _decide(job, event, now, retention)
+    if change is None or job.webhook is None or change.state not in FINISHED:
+        return change
+    return replace(change, deliveries=(delivery_of(job.id, job.webhook, change.state, now),))
+
+
+def _decide(job: Job, event: Event, now: int, retention: Retention) -> Change | None:
     match event:
         case CancelRequested():
             return _cancel(job, now, retention)

@@ -34,7 +34,7 @@ def make_store(
     check_url(url)
     scheme = url.partition("://")[0]
     if scheme == "memory":
-        from async_job.store.memory import MemoryStore
+        from async_job.store.memory.store import MemoryStore
 
         return MemoryStore(clock)
     if scheme == "sqlite":

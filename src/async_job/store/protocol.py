@@ -10,22 +10,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from async_job.core.job import Change, Job, LogLine, Progress, State
 
+if TYPE_CHECKING:
+    from async_job.store.administration import Administration
+    from async_job.store.outbox import Outbox
+
 BATCH: int = 256
 """At most this many items are written at once; callers may give more, the store makes batches."""
 
 
+class IdempotencyKey(Struct, frozen=True):
+    """The right to submit something once. ``name`` says who may, and what for; ``fingerprint`` is of what is submitted;
+    the store forgets the key at ``expires_at`` (milliseconds), whether its job is still kept or not."""
+
+    name: str
+    fingerprint: str
+    expires_at: int
+
+
 class Submitted(Struct, frozen=True):
     """``created``: the job is stored under ``id`` (also when it was already, by the same submit told twice).
-    Otherwise ``id`` is the live job that holds the unique key, and nothing was written."""
+
+    Otherwise nothing was written, and ``id`` is the job that was first submitted under the idempotency key
+    (``replayed``, or ``mismatched`` if that had another fingerprint; it may be no longer kept), or else the live job
+    that holds the unique key.
+    """
 
     id: str
     created: bool
+    replayed: bool = False
+    mismatched: bool = False
+
+
+class Index(Struct, frozen=True):
+    """The jobs of one state in that state's order; those that are queued, of one queue.
+
+    Scheduled ones are in the order in which they are due, queued ones by rank, running ones by their start, and ended
+    ones by their end.
+    """
+
+    state: State
+    queue: str = ""
+
+
+class Place(Struct, frozen=True, order=True, array_like=True):
+    """Where a job stands in an index. ``score`` is the store's own, comparable within one index of one store only."""
+
+    score: int
+    id: str
 
 
 class Worker(Struct, frozen=True, kw_only=True):
@@ -145,12 +182,25 @@ class Store(Protocol):
         """Finishes what is in flight and lets go of everything. May be called twice."""
         ...
 
-    async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
+    @property
+    def administration(self) -> Administration:
+        """Queues, workers and documents."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Webhook deliveries."""
+        ...
+
+    async def submit(self, jobs: Sequence[Job], keys: Sequence[IdempotencyKey | None] = ()) -> list[Submitted]:
         """Inserts new jobs (state ``queued`` or ``scheduled``), each on its own: one answer a job, in order.
 
         A job whose ``unique_key`` is held by a live job of the same type is not written; of two in one call the
         first wins. A job whose id is already there is not written either, whatever else is different, and the
         answer is ``created``.
+
+        ``keys`` is empty, or has one entry a job. A key that is known and has not expired is looked at after the id
+        and before the unique key, and its job is not written; a new one is kept in the same step as the job.
         """
         ...
 
@@ -178,7 +228,8 @@ class Store(Protocol):
         """Moves what is due from ``scheduled`` to ``queued`` (oldest first, at most a batch), then gives the worker
         up to ``limit`` queued jobs (perhaps no more than a batch), in this order: the first of ``queues`` first,
         each by rank, then by id. A queue named twice counts once. A job that was never started and whose deadline
-        has come (``start_by`` is now or earlier) is promoted, but not given out, and holds up none behind it.
+        has come (``start_by`` is now or earlier) is promoted, but not given out, and holds up none behind it. Nothing
+        is given out of a paused queue.
 
         A claimed job is ``running`` with ``attempt`` one higher, ``token`` the claim's, ``started_at`` and
         ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher; a promoted one has ``updated_at`` now,
@@ -215,6 +266,22 @@ class Store(Protocol):
 
     async def get(self, ids: Sequence[str]) -> list[Job | None]:
         """The jobs as they are, in order; ``None`` for an id that is not there, whatever the id looks like."""
+        ...
+
+    async def scan(
+        self, index: Index, after: Place | None, limit: int, newest: bool = False
+    ) -> list[tuple[Place, Job]]:
+        """Up to ``limit`` (at most a batch) jobs of the index that stand after the place, which need not be taken any
+        more; ``None``: from the first. ``newest``: backwards, from the last."""
+        ...
+
+    async def ahead(self, id: str) -> int | None:
+        """How many jobs stand before this one in its queue, counted up to 1,000; ``None``: it is not queued."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> list[Job | None]:
+        """Removes ended jobs with all that belongs to them, each on its own. A job that has not ended stays, and is the
+        answer; ``None``: it is not there (any more). Idempotency keys stay until they expire."""
         ...
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:

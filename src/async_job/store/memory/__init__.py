@@ -1,0 +1,1 @@
+"""Remembers in the process: nothing to install, nothing left after the end."""
