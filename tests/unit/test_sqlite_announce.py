@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from async_job.clock import ManualClock
-from async_job.store.sqlite.announce import LONGEST_ADDRESS, Announcer, Bell, folder_of
+from async_job.store.sqlite.announce import LONGEST_ADDRESS, Announcer, folder_of
 from async_job.store.sqlite.store import SqliteStore
 from support.jobs import submit
 
@@ -107,15 +107,3 @@ async def test_where_nobody_can_listen_nothing_is_heard_and_nothing_fails() -> N
     announcer.listen(lambda message: None)
     announcer.tell(b"ready")
     announcer.close()
-
-
-async def test_a_bell_wakes_all_who_listen_and_no_one_later() -> None:
-    bell = Bell()
-    rings = [bell.listen(), bell.listen()]
-    bell.ring()
-    assert [await bell.wait(ring, FOR_EVER) for ring in rings] == [True, True]
-    assert await bell.wait(bell.listen(), 0) is False
-    ignored = bell.listen()
-    bell.ignore(ignored)
-    bell.ring()
-    assert ignored.cancelled()

@@ -98,7 +98,7 @@ async def test_what_cannot_be_stored_concerns_its_caller_only(store: SqliteStore
         store.submit([make_job(1, "d")]),
         return_exceptions=True,
     )
-    assert [type(answer).__name__ for answer in answers] == ["list", "Claimed", "StoreBroken", "StoreBroken", "list"]
+    assert [type(answer).__name__ for answer in answers] == ["list", "Claimed", "UsageError", "UsageError", "list"]
     found = await store.get(["a", "b", "c", "d", "too-large", HALF_A_PAIR])
     assert [job.state if job else None for job in found] == [
         State.RUNNING, None, None, State.QUEUED, None, None,

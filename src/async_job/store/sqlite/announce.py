@@ -1,6 +1,6 @@
-"""Tells those who wait that something happened: in this process by a bell, to other processes by a datagram.
+"""Tells other processes that something was written, by a datagram.
 
-Both are hints. Whoever waits also looks for himself from time to time.
+It is a hint, and may be lost: whoever waits also looks for himself from time to time.
 """
 
 from __future__ import annotations
@@ -17,37 +17,6 @@ from typing import Final
 
 LONGEST_ADDRESS: Final = 107
 """Bytes that a Unix socket's path may have."""
-
-
-class Bell:
-    """Wakes whoever waits, in the loop that the store belongs to."""
-
-    def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def listen(self) -> asyncio.Future[None]:
-        """What the next ring fulfils. Ask for it before you look, so that no ring falls between."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        return future
-
-    async def wait(self, future: asyncio.Future[None], timeout: float) -> bool:
-        """Whether it rang before ``timeout`` seconds were over."""
-        try:
-            await asyncio.wait([future], timeout=timeout)
-            return future.done()
-        finally:
-            self.ignore(future)
-
-    def ignore(self, future: asyncio.Future[None]) -> None:
-        self._waiting.discard(future)
-        future.cancel()
-
-    def ring(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
 
 
 class Announcer:

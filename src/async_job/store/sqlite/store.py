@@ -17,6 +17,7 @@ import apsw
 from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine
 from async_job.errors import ForkError, StoreBroken, StoreUnavailable
+from async_job.store.bell import Bell
 from async_job.store.protocol import (
     BATCH,
     Answer,
@@ -31,7 +32,7 @@ from async_job.store.protocol import (
     Submitted,
     Worker,
 )
-from async_job.store.sqlite.announce import Announcer, Bell
+from async_job.store.sqlite.announce import Announcer
 from async_job.store.sqlite.check import check
 from async_job.store.sqlite.lane import D, Lane
 from async_job.store.sqlite.reader import Reader
@@ -188,15 +189,12 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
-            ring = self._changed.listen()
-            try:
+            with self._changed.listening() as ring:
                 found: Changes = await self._read("changes", after)
                 left = deadline - loop.time()
                 if after is None or found.entries or found.reset or left <= 0:
                     return found
-                await self._changed.wait(ring, min(left, LOOK_EACH))
-            finally:
-                self._changed.ignore(ring)
+                await asyncio.wait([ring], timeout=min(left, LOOK_EACH))
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -204,16 +202,14 @@ class SqliteStore:
         first_due: int | None = None
         rung = looked = False
         while not rung:
-            ring = self._ready.listen()
-            try:
+            with self._ready.listening() as ring:
                 ready, next_due = await self._read("wait", queues, len(queues))
                 left = deadline - loop.time()
                 if ready or left <= 0 or (looked and next_due != first_due):
                     return
                 first_due, looked = next_due, True
-                rung = await self._ready.wait(ring, min(left, LOOK_EACH))
-            finally:
-                self._ready.ignore(ring)
+                await asyncio.wait([ring], timeout=min(left, LOOK_EACH))
+                rung = ring.done()
 
     async def check(self) -> list[Finding]:
         self._opened(self._reader)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from async_job.errors import AsyncJobError, StoreBroken, StoreFull
+from async_job.errors import AsyncJobError, StoreBroken, StoreFull, UsageError
 from async_job.store.group_commit import Request
 from async_job.store.sqlite.connection import BUSY_TIMEOUT, is_full, translated
 from async_job.store.sqlite.turnstile import Turnstile
@@ -120,7 +120,11 @@ class Transactions:
     def _failure(self, error: Exception) -> AsyncJobError:
         if isinstance(error, apsw.Error):
             return translated(error, self._path)
-        broken = StoreBroken(f"this cannot be stored: {error!r}")
+        if isinstance(error, UnicodeEncodeError):
+            return UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})")
+        if isinstance(error, OverflowError):
+            return UsageError(f"only numbers of at most 64 bits can be stored ({error})")
+        broken = StoreBroken(f"the store failed in an unforeseen way: {error!r}")
         broken.__cause__ = error
         return broken
 
