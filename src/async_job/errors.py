@@ -6,6 +6,7 @@ AsyncJobError
 │   ├── RegistrationError       a function cannot be registered as it is written
 │   ├── InvalidInput            an input does not fit the function's signature
 │   │   └── NotJson             an input is no JSON at all
+│   ├── KeyReused               an idempotency key was used for something else before
 │   ├── UnknownType             no function is registered under this name
 │   └── ForkError               an object was carried into another process
 ├── JobNotFound                 no such job, or it is no longer kept
@@ -14,6 +15,7 @@ AsyncJobError
 │   ├── NotRetryable            retry of a job that is live or has succeeded
 │   ├── NotOverdue              expiry of a job that may still start
 │   ├── Lost                    the run no longer owns the job
+│   ├── NotFinished             only ended jobs can be deleted
 │   └── UniqueKeyHeld           another live job has the unique key
 ├── NoResult                    the job ended without a result, or has not ended
 │   ├── WaitTimeout             not finished within the time given
@@ -80,6 +82,14 @@ class InvalidOptions(UsageError):
         self.option = option
 
 
+class KeyReused(UsageError):
+    """The idempotency key was used before, for something else. ``id`` is the job of that time."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"this idempotency key was used for another request, which made job {id}; take a new key")
+        self.id = id
+
+
 class UnknownType(UsageError):
     """No function is registered under this name."""
 
@@ -123,6 +133,10 @@ class NotOverdue(Conflict):
 
 class Lost(Conflict):
     """The run that reports no longer owns the job: it was rescued, retired, claimed anew or has ended."""
+
+
+class NotFinished(Conflict):
+    """A job that has not ended cannot be deleted; cancel it first."""
 
 
 class UniqueKeyHeld(Conflict):

@@ -13,6 +13,7 @@ from async_job.core.submission import NO_OPTIONS, Defaults, OnConflict, Options,
 from async_job.errors import InvalidOptions, RegistrationError
 from async_job.handle import Handle
 from async_job.schema import InputSchema, ResultSchema
+from async_job.submitting import Request
 
 if TYPE_CHECKING:
     from async_job.jobs import Jobs
@@ -74,6 +75,10 @@ class JobFunction(Generic[P, R, C]):
         handle: Handle[R] = self._jobs.blocking.call(self.submit, *args, **kwargs)
         return handle
 
+    def request(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
+        """A job to be submitted with others, by ``jobs.submit_many([…])``. Raises ``InvalidInput``."""
+        return self._jobs.request(self, self.input.encode(args, dict(kwargs)), self._options)
+
     def with_options(
         self,
         *,
@@ -85,8 +90,9 @@ class JobFunction(Generic[P, R, C]):
         max_attempts: int | None = None,
         queue: str | None = None,
         unique_key: str | None = None,
-        on_conflict: Literal["return_existing", "reject"] = "return_existing",
+        on_conflict: Literal["return_existing", "reject", "replace"] = "return_existing",
         labels: Mapping[str, str] | None = None,
+        webhook: str | None = None,
     ) -> JobFunction[P, R, C]:
         """The same function, with options for the jobs that are submitted through what is returned.
 
@@ -98,6 +104,7 @@ class JobFunction(Generic[P, R, C]):
             timeout: seconds for each attempt.
             unique_key: at most one live job of this type has it; ``on_conflict`` says what happens otherwise.
             labels: names and values to find the job by.
+            webhook: the name of an endpoint to tell of the job's end, or a URL.
 
         Raises:
             InvalidOptions: an option has a value that cannot be.
@@ -115,6 +122,7 @@ class JobFunction(Generic[P, R, C]):
             unique_key=unique_key,
             on_conflict=OnConflict(on_conflict),
             labels=dict(labels or {}),
+            webhook=webhook,
         )
         check(options)
         copy = JobFunction.__new__(JobFunction)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from async_job.core.job import Job
+from async_job.submitting import Accepted
 
 if TYPE_CHECKING:
     from async_job.jobs import Jobs
@@ -15,14 +16,17 @@ R = TypeVar("R")
 class Handle(Generic[R]):
     """A job by its id; ``R`` is the type of its result. Every question reads the store anew."""
 
-    __slots__ = ("_jobs", "created", "id", "submitted")
+    __slots__ = ("_jobs", "created", "id", "replayed", "submitted")
 
-    def __init__(self, jobs: Jobs, id: str, created: bool = True, submitted: Job | None = None) -> None:
+    def __init__(self, jobs: Jobs, accepted: Accepted) -> None:
         self._jobs = jobs
-        self.id = id
-        self.created = created
-        """False: a live job had the unique key already, and this is that job."""
-        self.submitted = submitted
+        self.id = accepted.id
+        self.created = accepted.created is not None
+        """False: there was such a job already (a live one with the unique key, or one of the same request), and this
+        is that job."""
+        self.replayed = accepted.replayed
+        """The same request, by its idempotency key, made the job before."""
+        self.submitted = accepted.created
         """The job as this submit has stored it, if it was one that did."""
 
     async def job(self) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
 
@@ -14,26 +14,30 @@ from async_job.connections import Connections
 from async_job.context import Context
 from async_job.core.job import Job, State
 from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryRequested, decide
-from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job
+from async_job.core.query import Query, check_limit
+from async_job.core.submission import NO_OPTIONS, Options
 from async_job.demo import make_demo
 from async_job.errors import (
+    AsyncJobError,
     JobCancelled,
     JobExpired,
     JobFailed,
     JobNotFound,
     NoResult,
+    NotFinished,
     RegistrationError,
     StoreUnavailable,
     UniqueKeyHeld,
     UnknownType,
     WaitTimeout,
 )
+from async_job.finding import Page, find
 from async_job.function import JobFunction, Runner, make_defaults
 from async_job.handle import Handle
-from async_job.ids import new_id
 from async_job.settings import Loaded, Settings, load
 from async_job.store.open import make_store
-from async_job.store.protocol import Store
+from async_job.store.protocol import IdempotencyKey, Store
+from async_job.submitting import Request, submit_all
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -209,17 +213,36 @@ class Jobs:
     ) -> Handle[Any]:
         """Stores a job for ``function`` with ``input``, JSON text that was checked already for a function, and is
         checked here for a type's name. See ``JobFunction.submit`` for what it raises."""
+        [answer] = await self.submit_many([self.request(function, input, options)])
+        if isinstance(answer, AsyncJobError):
+            raise answer
+        return answer
+
+    def request(
+        self,
+        function: JobFunction[..., R, Any] | str,
+        input: bytes,
+        options: Options = NO_OPTIONS,
+        *,
+        owner: str | None = None,
+        key: IdempotencyKey | None = None,
+    ) -> Request[Any]:
+        """A job to be submitted with others. See ``submit`` for the arguments and ``Request`` for the others.
+
+        Raises:
+            UnknownType: no function is registered under the name.
+            InvalidInput: the input does not fit the function of that name.
+        """
         if isinstance(function, str):
             function = self.function(function)
             function.input.decode(input)
-        store = await self.store()
-        job = new_job(new_id(options.unique_key), function.defaults, input, options, store.now())
-        [answer] = await store.submit([job])
-        if not answer.created and options.on_conflict is OnConflict.REJECT:
-            holder = await self.get(answer.id)
-            message = f"job {answer.id} is live and has the unique key {options.unique_key!r} of {function.type!r}"
-            raise UniqueKeyHeld(message, holder, answer.id)
-        return Handle(self, answer.id, answer.created, job if answer.created else None)
+        return Request(function=function, input=input, options=options, owner=owner, key=key)
+
+    async def submit_many(self, requests: Sequence[Request[R]]) -> list[Handle[R] | AsyncJobError]:
+        """Stores a job for each request, all in one step; one answer each, in order. A request that cannot be taken
+        is answered by the error that ``submit`` would raise, and does not hold up the others."""
+        answers = await submit_all(await self.store(), requests, self.retention)
+        return [answer if isinstance(answer, AsyncJobError) else Handle(self, answer) for answer in answers]
 
     async def get(self, id: str) -> Job:
         """The job as it is now. Raises ``JobNotFound``."""
@@ -271,6 +294,48 @@ class Jobs:
             JobNotFound: no such job.
         """
         return await self._decide(id, RetryRequested())
+
+    async def delete(self, id: str) -> None:
+        """Removes an ended job. Raises ``NotFinished`` and ``JobNotFound``."""
+        store = await self.store()
+        await self.get(id)
+        [left] = await store.delete([id])
+        if left is not None:
+            raise NotFinished(f"job {id} is {left.state}; only ended jobs can be deleted, so cancel it first", left)
+
+    async def rerun(self, id: str, owner: str | None = None) -> Handle[Any]:
+        """A new job with the same input, queue, priority, labels, limits and webhook; without the unique key.
+
+        Raises:
+            JobNotFound: there is no such job.
+            UnknownType, InvalidInput: its type is gone, or takes other input by now.
+        """
+        job = await self.get(id)
+        options = Options(
+            queue=job.queue,
+            priority=job.priority,
+            timeout=None if job.timeout is None else job.timeout / 1000,
+            max_attempts=job.max_attempts,
+            labels=job.labels,
+            webhook=job.webhook,
+        )
+        [answer] = await self.submit_many([self.request(job.type, job.input, options, owner=owner)])
+        if isinstance(answer, AsyncJobError):
+            raise answer
+        return answer
+
+    async def find(self, query: Query | None = None, *, cursor: str | None = None, limit: int = 50) -> Page:
+        """A page of the jobs that are as asked for, newest first unless the query says otherwise.
+
+        Args:
+            cursor: where to go on, from the page before.
+            limit: how many jobs, 1 to 200.
+
+        Raises:
+            InvalidOptions: the limit or the cursor cannot be.
+        """
+        check_limit(limit)
+        return await find(await self.store(), query or Query(), cursor, limit)
 
     async def _decide(self, id: str, event: Event) -> Job:
         store = await self.store()

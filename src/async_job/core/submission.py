@@ -26,6 +26,8 @@ class OnConflict(StrEnum):
 
     RETURN_EXISTING = "return_existing"
     REJECT = "reject"
+    REPLACE = "replace"
+    """Cancels the live job if it has not started, and rejects otherwise."""
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
@@ -41,8 +43,9 @@ class Defaults(Struct, frozen=True, kw_only=True):
 class Options(Struct, frozen=True, kw_only=True):
     """What a caller may say about one job; ``None``: as the function says.
 
-    ``delay``, ``start_within`` and ``timeout`` are seconds, ``run_at`` is milliseconds since 1970.
-    ``start_within``: the job expires if it has not been started that long after it was ready.
+    ``delay``, ``start_within`` and ``timeout`` are seconds, ``run_at`` is milliseconds since 1970. ``start_within``: the
+    job expires if it has not been started that long after it was ready. ``webhook``: the name of an endpoint, or a
+    URL, to tell of the job's end.
     """
 
     queue: str | None = None
@@ -55,13 +58,14 @@ class Options(Struct, frozen=True, kw_only=True):
     unique_key: str | None = None
     on_conflict: OnConflict = OnConflict.RETURN_EXISTING
     labels: dict[str, str] = {}
+    webhook: str | None = None
 
 
 NO_OPTIONS: Final = Options()
 
 
-def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: int) -> Job:
-    """The job that these ask for, at ``now`` (milliseconds, the store's time).
+def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: int, owner: str | None = None) -> Job:
+    """The job that these ask for, at ``now`` (milliseconds, the store's time). ``owner``: the API key that asks.
 
     Raises:
         InvalidOptions: an option has a value that cannot be.
@@ -92,6 +96,8 @@ def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: in
         start_by=None if options.start_within is None else ready + round(options.start_within * 1000),
         unique_key=options.unique_key,
         labels=options.labels,
+        owner=owner,
+        webhook=options.webhook,
     )
 
 

@@ -1,0 +1,115 @@
+"""From requests to stored jobs: many in one step, each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+
+from async_job.core.job import Job, State
+from async_job.core.lifecycle import CancelRequested, Retention, decide
+from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job
+from async_job.errors import AlreadyFinished, AsyncJobError, JobNotFound, KeyReused, StoreUnavailable, UniqueKeyHeld
+from async_job.ids import new_id
+from async_job.store.protocol import IdempotencyKey, Store, Submitted
+
+if TYPE_CHECKING:
+    from async_job.function import JobFunction
+
+R = TypeVar("R")
+
+TRIES: Final = 5
+"""How often a job that is in the way is replaced, when another one takes its place each time."""
+
+
+class Request(Struct, Generic[R], frozen=True, kw_only=True):
+    """A job that is asked for and not stored yet; ``R`` is the type of its result.
+
+    ``input`` is JSON text that was checked against the function. ``owner`` is the id of the API key that asks, ``key``
+    makes the request repeatable.
+    """
+
+    function: JobFunction[..., R, Any]
+    input: bytes
+    options: Options = NO_OPTIONS
+    owner: str | None = None
+    key: IdempotencyKey | None = None
+
+
+class Accepted(Struct, frozen=True):
+    """What became of a request: the job's id, the job if it is new, and whether it was ``replayed``: made by the same
+    request before."""
+
+    id: str
+    created: Job | None
+    replayed: bool = False
+
+
+async def submit_all(
+    store: Store, requests: Sequence[Request[Any]], retention: Retention
+) -> list[Accepted | AsyncJobError]:
+    """Stores a job for each request; one answer each, in order. What is wrong with one does not hold up the others."""
+    now = store.now()
+    answers: list[Accepted | AsyncJobError | None] = []
+    jobs: list[Job] = []
+    for request in requests:
+        try:
+            key = request.options.unique_key
+            id = new_id(key if key is not None or request.key is None else request.key.name)
+            jobs.append(new_job(id, request.function.defaults, request.input, request.options, now, request.owner))
+            answers.append(None)
+        except AsyncJobError as error:
+            answers.append(error)
+    asked = [request for request, answer in zip(requests, answers, strict=True) if answer is None]
+    keys = [request.key for request in asked] if any(request.key for request in asked) else ()
+    stored = iter(zip(asked, jobs, await store.submit(jobs, keys), strict=True))
+    return [answer or await _accept(store, *next(stored), retention) for answer in answers]
+
+
+async def _accept(
+    store: Store, request: Request[Any], job: Job, submitted: Submitted, retention: Retention
+) -> Accepted | AsyncJobError:
+    if submitted.created:
+        return Accepted(submitted.id, job)
+    if submitted.mismatched:
+        return KeyReused(submitted.id)
+    if submitted.replayed or request.options.on_conflict is OnConflict.RETURN_EXISTING:
+        return Accepted(submitted.id, None, submitted.replayed)
+    [holder] = await store.get([submitted.id])
+    if request.options.on_conflict is OnConflict.REPLACE:
+        return await _replace(store, request, job, holder, retention)
+    if holder is None:
+        return JobNotFound(submitted.id)
+    return _held(holder)
+
+
+async def _replace(
+    store: Store, request: Request[Any], job: Job, holder: Job | None, retention: Retention
+) -> Accepted | AsyncJobError:
+    """Cancels what has not started and submits again, until nothing is in the way."""
+    for _ in range(TRIES):
+        if holder is not None:
+            if holder.state is State.RUNNING:
+                return _held(holder)
+            await _cancel(store, holder, retention)
+        [submitted] = await store.submit([job], () if request.key is None else (request.key,))
+        if submitted.created:
+            return Accepted(job.id, job)
+        [holder] = await store.get([submitted.id])
+    return StoreUnavailable(f"the unique key {job.unique_key!r} was taken by another job {TRIES} times; try again")
+
+
+async def _cancel(store: Store, holder: Job, retention: Retention) -> None:
+    """One try: if the job moves meanwhile, the next submit finds out."""
+    try:
+        change = decide(holder, CancelRequested(), store.now(), retention)
+    except AlreadyFinished:
+        return
+    if change is not None:
+        await store.apply([change])
+
+
+def _held(holder: Job) -> UniqueKeyHeld:
+    message = f"job {holder.id} is {holder.state} and has the unique key {holder.unique_key!r} of {holder.type!r}"
+    return UniqueKeyHeld(message, holder, holder.id)
