@@ -6,6 +6,7 @@ AsyncJobError
 │   ├── RegistrationError       a function cannot be registered as it is written
 │   ├── InvalidInput            an input does not fit the function's signature
 │   │   └── NotJson             an input is no JSON at all
+│   ├── InvalidOptions          an option of a submit or a list has a value that cannot be
 │   ├── KeyReused               an idempotency key was used for something else before
 │   ├── UnknownType             no function is registered under this name
 │   └── ForkError               an object was carried into another process
@@ -27,6 +28,7 @@ AsyncJobError
 │   ├── StoreFull               no room: nothing was written
 │   ├── StoreRefused            set up in a way that would lose jobs, or of another version
 │   └── StoreBroken             answers something it should not; a bug or damage
+├── InvalidResult               what a function returned cannot be stored as its result
 ├── WorkerError
 │   ├── NotEnrolled             the worker id was retired or never enrolled
 │   ├── LeaseOver               the worker's lease is over and not yet renewed

@@ -43,9 +43,9 @@ class Defaults(Struct, frozen=True, kw_only=True):
 class Options(Struct, frozen=True, kw_only=True):
     """What a caller may say about one job; ``None``: as the function says.
 
-    ``delay``, ``start_within`` and ``timeout`` are seconds, ``run_at`` is milliseconds since 1970. ``start_within``: the
-    job expires if it has not been started that long after it was ready. ``webhook``: the name of an endpoint, or a
-    URL, to tell of the job's end.
+    ``delay``, ``start_within`` and ``timeout`` are seconds, ``run_at`` is milliseconds since 1970. ``start_within``:
+    the job expires if it has not been started that long after it was ready. ``webhook``: the name of an endpoint, or
+    a URL, to tell of the job's end.
     """
 
     queue: str | None = None
