@@ -9,11 +9,10 @@ import pytest
 from async_job.core.job import Job
 from async_job.store.open import make_store
 from async_job.store.redis.scripts import HASHES
+from support.bookkeeping import Client, short_lease, until
 from support.proxy import Proxy
 from support.servers import Server
 from support.supervised import Program
-
-from .conftest import Client, short_lease, until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.store("redis")]
 

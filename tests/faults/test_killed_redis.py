@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from async_job.store.open import make_store
+from support.bookkeeping import Client, short_lease
 from support.servers import Server
 from support.supervised import Program
-
-from .conftest import Client, short_lease
 
 pytestmark = [pytest.mark.realtime, pytest.mark.store("redis")]
 
@@ -35,7 +34,7 @@ async def test_sigkill_of_redis_loses_nothing_acknowledged(
     with Program(short_lease(server.url), tmp_path) as program:
         submitting = asyncio.create_task(submit_for_ever())
         for outage in OUTAGES:
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.7)
             await asyncio.to_thread(server.kill)
             await asyncio.sleep(outage)
             await asyncio.to_thread(server.restart)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from async_job.store.protocol import Store
+from support.bookkeeping import Client, short_lease
 from support.supervised import Program
-
-from .conftest import Client, short_lease
 
 pytestmark = pytest.mark.realtime
 
