@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,20 @@ async def test_what_a_killed_process_left_is_cleared_away(
     assert sockets(folder) < before
 
 
+def fill(teller: socket.socket, address: str) -> None:
+    with suppress(BlockingIOError):  # it is full
+        while True:
+            teller.sendto(b"changed", address)
+
+
 async def test_a_full_buffer_stops_nobody(stores: tuple[SqliteStore, SqliteStore], tmp_path: Path) -> None:
     folder = tmp_path / "jobs.db-wake"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.bind(str(folder / "1-00000000"))
-        for n in range(1_000):
-            await submit(stores[0], f"{n}")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as teller:
+            fill(teller, str(folder / "1-00000000"))
+        await submit(stores[0], "a")
+        await stores[0].close()
         assert "1-00000000" in sockets(folder)
 
 

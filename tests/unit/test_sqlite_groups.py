@@ -137,6 +137,21 @@ async def test_another_process_that_never_ends_its_turn(
     assert sum((await store.counts()).states.values()) == 1
 
 
+async def test_a_close_does_not_wait_for_ever_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread is left to itself: it ends when it gets its turn, or with the process."""
+    monkeypatch.setattr("async_job.store.sqlite.lane.STUCK", 0.05)
+    store = SqliteStore(path)
+    await store.open()
+    turnstile = Turnstile(path)
+    with turnstile.turn():
+        with pytest.raises(StoreUnavailable):
+            await submit(store, "a")
+        with pytest.raises(StoreUnavailable):
+            await store.close()
+        await store.close()
+    turnstile.close()
+
+
 async def test_a_full_database_turns_submits_away_and_no_one_else(store: SqliteStore) -> None:
     await store.enroll(make_worker(), LEASE)
     await submit(store, "first")

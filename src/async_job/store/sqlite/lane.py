@@ -60,7 +60,11 @@ class Lane(Generic[D]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._inbox.put(partial(_do, work, future, loop))
-        return await future
+        try:
+            async with asyncio.timeout(STUCK):
+                return await future
+        except TimeoutError:
+            raise StoreUnavailable(f"the store has not answered for {STUCK:.0f} s: another process holds it") from None
 
     async def call(self, method: str, argument: Any, items: int = 1) -> Any:
         return await self._commit.call(method, argument, items)
@@ -68,11 +72,7 @@ class Lane(Generic[D]):
     async def _execute(self, group: Sequence[Request]) -> None:
         desk = self._desk
         assert desk is not None
-        try:
-            async with asyncio.timeout(STUCK):
-                answers = await self._in_thread(partial(desk.execute, group))
-        except TimeoutError:
-            raise StoreUnavailable(f"the store has not answered for {STUCK:.0f} s: another process holds it") from None
+        answers = await self._in_thread(partial(desk.execute, group))
         for request, answer in zip(group, answers, strict=True):
             if isinstance(answer, Exception):
                 request.fail(answer)
@@ -88,9 +88,11 @@ class Lane(Generic[D]):
     async def close(self) -> None:
         """Answers what waits, then closes the desk in its thread."""
         await self._commit.close()
-        if self._desk is not None:
-            await self._in_thread(self._desk.close)
-        self._inbox.put(None)
+        try:
+            if self._desk is not None:
+                await self._in_thread(self._desk.close)
+        finally:
+            self._inbox.put(None)
 
 
 def _do(work: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,7 @@ class SqliteStore:
         except BaseException:
             announcer.close()
             await writer.close()
+            await reader.close()
             raise
         announcer.listen(self._heard)
         self._writer, self._reader, self._announcer = writer, reader, announcer
@@ -82,11 +84,12 @@ class SqliteStore:
         writer, reader, announcer = self._writer, self._reader, self._announcer
         self._writer = self._reader = self._announcer = None
         if writer is not None and reader is not None and announcer is not None:
-            await writer.close()
-            await reader.close()
-            announcer.close()
-            self._changed.ring()
-            self._ready.ring()
+            async with AsyncExitStack() as last_first:
+                last_first.callback(self._changed.ring)
+                last_first.callback(self._ready.ring)
+                last_first.callback(announcer.close)
+                last_first.push_async_callback(reader.close)
+                last_first.push_async_callback(writer.close)
 
     def _refuse_fork(self) -> None:
         if os.getpid() != self._pid:
