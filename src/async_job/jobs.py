@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
 
@@ -353,6 +354,16 @@ class Jobs:
                 raise UniqueKeyHeld(f"job {answer.holder} is live and has the unique key", answer.job, answer.holder)
             job = answer.job
         raise StoreUnavailable(f"job {id} changed {TRIES} times while this was tried; try again")
+
+    @contextmanager
+    def using(self, store: Store) -> Iterator[None]:
+        """Keeps the jobs in another store, one that can be shared by event loops, until the block ends. For tests."""
+        before = self._shared, self._connections
+        self._shared, self._connections = store, Connections(lambda: store)
+        try:
+            yield
+        finally:
+            self._shared, self._connections = before
 
     async def store(self) -> Store:
         """The store, opened for the running event loop."""

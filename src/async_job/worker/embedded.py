@@ -148,8 +148,11 @@ class Housekeeper:
             loop.create_task(keep_purging(store, contact)),
         }
         await _until(ended, loops)
-        async with asyncio.timeout(PAUSE):
-            await hand_back(store, retention, contact, self._worker.id, End(code=0, asked=True))
+        try:
+            async with asyncio.timeout(PAUSE):
+                await hand_back(store, retention, contact, self._worker.id, End(code=0, asked=True))
+        except TimeoutError:
+            log.warning("some jobs could not be handed back: they are taken over when the lease ends")
         await self._jobs.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
@@ -13,19 +13,20 @@ from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
 from async_job.worker.children import ChildDied, ChildRaised
 from async_job.worker.failure import describe, shorten
-from async_job.worker.runners import Runners
+
+AnyFunction = JobFunction[..., Any, Any]
+Call = Callable[[AnyFunction, ActiveRun], Awaitable[bytes]]
 
 LONGEST_REASON: Final = 2_000
 
 
 class Executor:
-    """Turns active runs into outcomes. It never raises: whatever the function does becomes an outcome."""
+    """Turns active runs into outcomes. It never raises: whatever the function does becomes an outcome. ``call`` runs a
+    function, and gives its result as JSON text (see ``Runners.run``)."""
 
-    def __init__(
-        self, functions: Mapping[str, JobFunction[..., Any, Any]], runners: Runners, now: Callable[[], int]
-    ) -> None:
+    def __init__(self, functions: Mapping[str, AnyFunction], call: Call, now: Callable[[], int]) -> None:
         self._functions = functions
-        self._runners = runners
+        self._call = call
         self._now = now
 
     async def run(self, active: ActiveRun) -> Outcome | None:
@@ -38,7 +39,7 @@ class Executor:
         if job.timeout is not None:
             timer = asyncio.get_running_loop().call_later(job.timeout / 1000, _time_out, active)
         try:
-            result = await self._runners.run(function, active)
+            result = await self._call(function, active)
         except asyncio.CancelledError as error:
             outcome = self._stopped(active, error)
         except ChildRaised as error:

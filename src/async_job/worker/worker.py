@@ -40,7 +40,7 @@ class Worker:
         self._runners = Runners(settings.concurrency, settings.max_result, children)
         self._claimer = Claimer(
             store,
-            Executor(jobs.functions, self._runners, store.now),
+            Executor(jobs.functions, self._runners.run, store.now),
             id,
             settings.queues,
             settings.strict,

@@ -237,6 +237,11 @@ class MemoryStore:
         with self._lock:
             return [self._table.jobs.get(id) for id in ids]
 
+    def jobs(self) -> list[Job]:
+        """All jobs, in no order; what only a memory can give."""
+        with self._lock:
+            return list(self._table.jobs.values())
+
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
     ) -> list[tuple[Place, Job]]:
