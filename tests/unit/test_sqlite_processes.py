@@ -140,8 +140,9 @@ async def child(store):
     calls = [store.counts(), store.submit([make_job(1)]), store.open(), store.close()]
     return all([await refused(store, call) for call in calls])
 
-async def fresh():
-    store = SqliteStore(path)
+made_before = SqliteStore(path)
+
+async def fresh(store):
     await store.open()
     states = (await store.counts()).states
     await store.close()
@@ -159,7 +160,7 @@ with asyncio.Runner() as runner:
     if not pid:
         asyncio.set_event_loop(None)
         asyncio.events._set_running_loop(None)
-        fine = asyncio.run(child(store)) and asyncio.run(fresh())
+        fine = asyncio.run(child(store)) and asyncio.run(fresh(made_before)) and asyncio.run(fresh(SqliteStore(path)))
         os._exit(0 if fine else 1)
     _, status = os.waitpid(pid, 0)
     print(status)
@@ -169,7 +170,7 @@ with asyncio.Runner() as runner:
 
 
 async def test_a_store_is_not_carried_over_a_fork(tmp_path: Path, start: Start) -> None:
-    """The child is told to open its own, which works; the parent goes on."""
+    """The child is told to open its own, which works, made before the fork or after it; the parent goes on."""
     process = start(tmp_path / "jobs.db", "forked", FORK)
     out, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert (process.returncode, out.split()) == (0, ["0", "1"])

@@ -78,6 +78,7 @@ class SqliteStore:
             raise
         announcer.listen(self._heard)
         self._writer, self._reader, self._announcer = writer, reader, announcer
+        self._pid = os.getpid()
 
     async def close(self) -> None:
         self._refuse_fork()
@@ -92,9 +93,9 @@ class SqliteStore:
                 last_first.push_async_callback(writer.close)
 
     def _refuse_fork(self) -> None:
-        if os.getpid() != self._pid:
+        if self._writer is not None and os.getpid() != self._pid:
             raise ForkError(
-                f"the store {self._path} was made in process {self._pid} and cannot be used after a fork: "
+                f"the store {self._path} was opened in process {self._pid} and cannot be used after a fork: "
                 "make and open a store in the new process"
             )
 
