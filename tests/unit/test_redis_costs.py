@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from async_job.core.job import Job
 from async_job.core.lifecycle import Succeeded
@@ -75,6 +76,26 @@ async def test_memory(store: RedisStore, client: redis.Redis) -> None:
     assert client.object("ENCODING", f"async-job:{jobs[0].id}") == "listpack"
     # Seen: 575 with 100,000 jobs.
     assert (used() - empty) / JOBS <= 650
+
+
+@pytest.mark.parametrize("extra", ["unique_key", "labels"])
+async def test_memory_of_extras(store: RedisStore, client: redis.Redis, extra: str) -> None:
+    async def bytes_a_job(**fields: Any) -> float:
+        client.flushall()
+        empty = int(client.info("memory")["used_memory"])
+        jobs = [
+            replace(job, **{name: make(n) for name, make in fields.items()})
+            for n, job in enumerate(plain_jobs(store, JOBS))
+        ]
+        for at in range(0, JOBS, 250):
+            await store.submit(jobs[at : at + 250])
+        return (int(client.info("memory")["used_memory"]) - empty) / JOBS
+
+    values: dict[str, Any] = {
+        "unique_key": lambda n: f"order-{n:012}",
+        "labels": lambda n: {"tenant": f"{n:08}", "kind": "letter"},
+    }
+    assert await bytes_a_job(**{extra: values[extra]}) - await bytes_a_job() <= 200
 
 
 async def test_commands_and_trips(store: RedisStore, client: redis.Redis) -> None:

@@ -70,10 +70,21 @@ end
 
 local left, entered, listed, entries, woken = {}, {}, {}, {}, {}
 
+-- Outcomes told together mostly come from one claim.
+local claims_of = {}
+local function claims(token)
+  local key = claims_of[token]
+  if not key then
+    key = root .. 'claims:' .. worker_of(token)
+    claims_of[token] = key
+  end
+  return key
+end
+
 local function leave(at, id, state, token)
   if state == 'running' then
     gather(left, running, nil, id)
-    gather(left, root .. 'claims:' .. worker_of(token), nil, id)
+    gather(left, claims(token), nil, id)
   elseif state == 'queued' then gather(left, KEYS[tonumber(ARGV[at + 9])], nil, id)
   else gather(left, finished[state] or scheduled, nil, id) end
 end
