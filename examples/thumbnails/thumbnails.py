@@ -61,7 +61,7 @@ async def album(context: Context, folder: str, into: str) -> Album:
     done.sort(key=lambda picture: picture.name)
     failed.sort(key=lambda failure: failure.name)
     alike = pictures.near_duplicates(done)
-    last = await contact_sheet.with_options(unique_key=context.job_id).submit(done, failed, alike, into)
+    last = await contact_sheet.with_options(unique_key=f"{context.job_id}/sheet").submit(done, failed, alike, into)
     result = Album(done, failed, alike, await last.result())
     context.progress(steps, steps, result.contact_sheet)
     return result

@@ -1,13 +1,18 @@
-"""The example's jobs, called as plain functions."""
+"""The example's jobs: called as plain functions, and run without a server."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import thumbnails
+from async_job import State
+from async_job.testing import JobTester, job_tester
 from pictures import Unreadable
-from thumbnails import Failure
+from thumbnails import Album, Failure
+
+tester = job_tester(thumbnails.jobs)
 
 
 @pytest.fixture
@@ -73,3 +78,55 @@ def test_the_files_of_a_folder_come_in_order_and_without_folders(picture: Path, 
     files = thumbnails.prepare(tmp_path, tmp_path / "new" / "album")
     assert [file.name for file in files] == ["another.png", "picture.png"]
     assert (tmp_path / "new" / "album").is_dir()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures that look the same, one that does not, and a letter."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    gradient = Image.linear_gradient("L")
+    gradient.resize((60, 40)).save(folder / "a.png")
+    gradient.resize((90, 60)).save(folder / "b.jpg")
+    Image.radial_gradient("L").resize((60, 40)).save(folder / "c.png")
+    (folder / "letter.jpg").write_text("Dear reader")
+    return folder
+
+
+async def make_album(tester: JobTester, folder: Path, into: Path) -> Album:
+    """The album waits for its pictures, so it runs here, and they beside it."""
+    running = asyncio.ensure_future(thumbnails.album(str(folder), str(into)))
+    while not running.done():
+        await tester.run_due()
+        await asyncio.sleep(0)
+    return await running
+
+
+async def test_an_album_is_a_job_a_picture_and_one_for_the_sheet(
+    tester: JobTester, folder: Path, tmp_path: Path
+) -> None:
+    into = tmp_path / "new"
+    album = await make_album(tester, folder, into)
+    assert [picture.name for picture in album.pictures] == ["a.png", "b.jpg", "c.png"]
+    assert album.failed == [Failure("letter.jpg", "this is no picture")]
+    assert [(one, other) for one, other, _ in album.near_duplicates] == [("a.png", "b.jpg")]
+    assert (into / album.contact_sheet).is_file()
+    tester.assert_submitted(thumbnails.thumbnail, path=str(folder / "b.jpg"), into=str(into))
+    assert len(tester.submitted(thumbnails.thumbnail)) == 4
+    assert len(tester.submitted(thumbnails.contact_sheet)) == 1
+
+
+async def test_a_broken_file_is_tried_once(tester: JobTester, folder: Path, tmp_path: Path) -> None:
+    await make_album(tester, folder, tmp_path / "new")
+    broken = tester.assert_submitted(thumbnails.thumbnail, path=str(folder / "letter.jpg"))
+    assert (broken.state, broken.attempt) == (State.FAILED, 1)
+    tester.advance(3600)
+    assert await tester.run_due() == []
+
+
+async def test_an_album_that_starts_over_gives_the_same(tester: JobTester, folder: Path, tmp_path: Path) -> None:
+    into = tmp_path / "new"
+    first = await make_album(tester, folder, into)
+    files = {path.name: path.read_bytes() for path in into.iterdir()}
+    assert await make_album(tester, folder, into) == first
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == files
