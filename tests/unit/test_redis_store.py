@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from async_job.core.job import State
 from async_job.core.lifecycle import CancelRequested, Retention, RetryRequested, Succeeded, decide
 from async_job.errors import ForkError, SettingsError, StoreBroken, StoreRefused, StoreUnavailable
 from async_job.store.protocol import Finding
+from async_job.store.redis.server import ServerFacts, demand
 from async_job.store.redis.store import RedisStore
 from support.jobs import HOUR, LEASE, change, claim, full_job, make_job, make_worker, run, submit, tell
 from support.servers import Server
@@ -54,6 +56,16 @@ class TestOpening:
         with pytest.raises(StoreRefused, match=r"schema.*2.*install the newer"):
             await store.open()
         assert client.keys("*") == ["async-job.sys:schema"]
+
+    @pytest.mark.parametrize(
+        ("product", "version", "fits"),
+        [("redis", "6.2.14", False), ("redis", "7.0.0", True), ("redis", "8.2", True), ("valkey", "7.2.5", False)]
+        + [("valkey", "8.0.1", True), ("redis", "of unknown version", True)],
+    )
+    def test_an_old_server_is_refused(self, product: str, version: str, fits: bool) -> None:
+        facts = ServerFacts(product=product, version=version, cluster=False, eviction="noeviction", durability="")
+        with nullcontext() if fits else pytest.raises(StoreRefused, match="too old"):
+            demand(facts, allow_eviction=False)
 
     async def test_a_cluster_is_refused(self, make_server: Callable[..., Server]) -> None:
         store = RedisStore(make_server(config={"cluster-enabled": "yes"}).url)
