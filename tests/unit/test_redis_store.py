@@ -59,8 +59,10 @@ class TestOpening:
 
     @pytest.mark.parametrize(
         ("product", "version", "fits"),
-        [("redis", "6.2.14", False), ("redis", "7.0.0", True), ("redis", "8.2", True), ("valkey", "7.2.5", False)]
-        + [("valkey", "8.0.1", True), ("redis", "of unknown version", True)],
+        [
+            *(("redis", "6.2.14", False), ("redis", "7.0.0", True), ("redis", "8.2", True)),
+            *(("valkey", "7.2.5", False), ("valkey", "8.0.1", True), ("redis", "of unknown version", True)),
+        ],
     )
     def test_an_old_server_is_refused(self, product: str, version: str, fits: bool) -> None:
         facts = ServerFacts(product=product, version=version, cluster=False, eviction="noeviction", durability="")
