@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+import math
+from typing import Final, Protocol
 
 from async_job.core.job import Progress
+
+LONGEST_MESSAGE: Final = 1_000
+"""Characters of a progress message that are kept."""
 
 
 class Run(Protocol):
@@ -34,13 +38,15 @@ class Context:
     def progress(self, current: float, total: float | None = None, message: str | None = None) -> None:
         """Says how far the job is: ``current`` of ``total`` (``None``: not known), with a word to the reader.
 
-        The last one said counts; it is stored at most four times a second.
+        The last one said counts; it is stored at most four times a second. Numbers of other libraries become floats.
         """
-        self._run.progress(Progress(current, total, message))
+        done = _finite("current", current)
+        whole = None if total is None else _finite("total", total)
+        self._run.progress(Progress(done, whole, None if message is None else _storable(message)[:LONGEST_MESSAGE]))
 
     def log(self, message: str, *values: object) -> None:
         """Adds a line to the job's own log; ``values`` fill in ``%s`` and the like, as in ``logging``."""
-        self._run.log(message % values if values else message)
+        self._run.log(_storable(message % values if values else message))
 
     @property
     def cancelled(self) -> bool:
@@ -62,3 +68,15 @@ class DetachedRun:
 
     def log(self, message: str) -> None:
         self._logger.info("%s", message)
+
+
+def _finite(name: str, value: float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}, and has to be a finite number")
+    return number
+
+
+def _storable(text: object) -> str:
+    """Plain text; what UTF-8 cannot hold, as in file names that are no text, is replaced."""
+    return str(text).encode("utf-8", "replace").decode()

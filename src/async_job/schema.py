@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from async_job.context import Context
-from async_job.errors import InvalidInput, NotJson, RegistrationError
+from async_job.errors import InvalidInput, InvalidResult, NotJson, RegistrationError
 
 
 class InputSchema:
@@ -124,20 +124,23 @@ class ResultSchema:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(hint, dec_hook=_from_json)
         self.json_schema = _json_schema(hint, name)
 
-    def encode(self, value: Any) -> bytes:
-        """The JSON text of a result, checked against the annotation.
+    def encode(self, value: Any, most: int) -> bytes:
+        """The JSON text of a result, checked against the annotation and of at most ``most`` bytes.
 
         Raises:
-            InvalidInput: it cannot be written as JSON, or is not what the annotation says.
+            InvalidResult: it cannot be stored.
         """
         try:
             text = msgspec.json.encode(value, enc_hook=_to_json)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"the result cannot be written as JSON: {error}") from error
+        except Exception as error:
+            # Types of the user's and of other libraries run their own code here.
+            raise InvalidResult(f"the result cannot be written as JSON: {error}") from error
+        if len(text) > most:
+            raise InvalidResult(f"the result has {len(text)} bytes; at most {most} are stored (max_result)")
         try:
             self._decoder.decode(text)
-        except msgspec.ValidationError as error:
-            raise InvalidInput(f"the result is not what the function's annotation says: {error}") from error
+        except Exception as error:
+            raise InvalidResult(f"the result is not what the function's annotation says: {error}") from error
         return text
 
     def decode(self, text: bytes) -> Any:

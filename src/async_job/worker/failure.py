@@ -30,12 +30,15 @@ def describe(error: BaseException, now: int) -> ErrorInfo:
         message=shorten(message, LONGEST_MESSAGE),
         type=name,
         retryable=True,
-        traceback=trace if len(trace) <= LONGEST_TRACEBACK else "…" + trace[-LONGEST_TRACEBACK:],
+        traceback=_writable(trace if len(trace) <= LONGEST_TRACEBACK else "…" + trace[-LONGEST_TRACEBACK:]),
         at=now,
     )
 
 
 def shorten(text: str, longest: int) -> str:
     """The text, cut with an ellipsis, and with what UTF-8 cannot hold replaced."""
-    cut = text if len(text) <= longest else text[:longest] + "…"
-    return cut.encode("utf-8", "replace").decode()
+    return _writable(text if len(text) <= longest else text[:longest] + "…")
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

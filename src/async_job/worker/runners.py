@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from async_job.context import Context
-from async_job.errors import InvalidInput, InvalidResult
 from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
 from async_job.worker.children import Children
@@ -42,17 +41,10 @@ class Runners:
         context = Context(active.job.id, active.job.attempt, active)
         args, kwargs = function.input.arguments(active.job.input, context)
         if function.runner == "async":
-            return self._encode(function, await self._run_async(function, active, args, kwargs))
-        return self._encode(function, await self._run_in_thread(function, args, kwargs))
-
-    def _encode(self, function: AnyFunction, value: Any) -> bytes:
-        try:
-            text = function.result.encode(value)
-        except InvalidInput as error:
-            raise InvalidResult(str(error)) from error
-        if len(text) > self._max_result:
-            raise InvalidResult(f"the result has {len(text)} bytes; at most {self._max_result} are stored (max_result)")
-        return text
+            value = await self._run_async(function, active, args, kwargs)
+        else:
+            value = await self._run_in_thread(function, args, kwargs)
+        return function.result.encode(value, self._max_result)
 
     async def _run_async(
         self, function: AnyFunction, active: ActiveRun, args: list[Any], kwargs: dict[str, Any]
@@ -65,7 +57,9 @@ class Runners:
         run = contextvars.copy_context().run
         loop = asyncio.get_running_loop()
         if function.runner == "process" and asyncio.iscoroutinefunction(function.function):
-            return await loop.run_in_executor(self._threads, run, asyncio.run, function.function(*args, **kwargs))
+            return await loop.run_in_executor(
+                self._threads, lambda: run(asyncio.run, function.function(*args, **kwargs))
+            )
         return await loop.run_in_executor(self._threads, lambda: run(function.function, *args, **kwargs))
 
     async def _run_in_child(self, children: Children, active: ActiveRun) -> bytes:
