@@ -26,7 +26,7 @@ def test_every_program_does_the_same(new_backend: Callable[[Clock], Backend]) ->
         OnThisBackend,
         settings=settings(
             max_examples=PROGRAMS,
-            stateful_step_count=30,
+            stateful_step_count=25,
             deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=slow,
