@@ -5,7 +5,8 @@ AsyncJobError
 │   ├── SettingsError           a setting is wrong; the message names it
 │   ├── RegistrationError       a function cannot be registered as it is written
 │   ├── InvalidInput            an input does not fit the function's signature
-│   │   └── NotJson             an input is no JSON at all
+│   │   ├── NotJson             an input is no JSON at all
+│   │   └── OutdatedInput       a stored input no longer fits
 │   ├── InvalidOptions          an option of a submit or a list has a value that cannot be
 │   ├── KeyReused               an idempotency key was used for something else before
 │   ├── UnknownType             no function is registered under this name
@@ -74,6 +75,10 @@ class InvalidInput(UsageError):
 
 class NotJson(InvalidInput):
     """An input is no JSON at all."""
+
+
+class OutdatedInput(InvalidInput):
+    """A stored input does not fit the function: it takes something else than when the job was submitted."""
 
 
 class InvalidOptions(UsageError):

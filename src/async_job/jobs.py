@@ -358,12 +358,13 @@ class Jobs:
     @contextmanager
     def using(self, store: Store) -> Iterator[None]:
         """Keeps the jobs in another store, one that can be shared by event loops, until the block ends. For tests."""
-        before = self._shared, self._connections
-        self._shared, self._connections = store, Connections(lambda: store)
+        before = self._shared, self._connections, self.blocking
+        self._shared, self._connections, self.blocking = store, Connections(lambda: store), Blocking()
         try:
             yield
         finally:
-            self._shared, self._connections = before
+            self.blocking.close()
+            self._shared, self._connections, self.blocking = before
 
     async def store(self) -> Store:
         """The store, opened for the running event loop."""

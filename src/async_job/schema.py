@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from async_job.context import Context
-from async_job.errors import InvalidInput, InvalidResult, NotJson, RegistrationError
+from async_job.errors import InvalidInput, InvalidResult, NotJson, OutdatedInput, RegistrationError
 
 
 class InputSchema:
@@ -95,8 +95,15 @@ class InputSchema:
             raise InvalidInput(f"cannot be read: {type(error).__name__}: {error}") from error
 
     def arguments(self, text: bytes, context: Context) -> tuple[list[Any], dict[str, Any]]:
-        """What to call the function with: positional-only arguments, and the others by name."""
-        value = self.decode(text)
+        """What to call the function with, from a stored input: positional-only arguments, and the others by name.
+
+        Raises:
+            OutdatedInput: it does not fit.
+        """
+        try:
+            value = self.decode(text)
+        except InvalidInput as error:
+            raise OutdatedInput(error.reason, error.path) from error
         named = {name: getattr(value, name) for name in self._names}
         if self.context_parameter is not None:
             named[self.context_parameter] = context

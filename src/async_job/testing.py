@@ -17,9 +17,10 @@ and in a test::
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -91,8 +92,8 @@ class JobTester:
         raise AssertionError(f"{MOST_RUNS} jobs have run and more are due: do they submit each other without end?")
 
     def run_due_sync(self) -> list[Job]:
-        """As ``run_due``, for tests without an event loop."""
-        return self._jobs.blocking.call(self.run_due)
+        """As ``run_due``, for tests without an event loop; the jobs run in the test's own thread."""
+        return asyncio.run(self.run_due())
 
     async def _claim(self, worker: str) -> Job | None:
         """The next job that is due, in any queue."""
@@ -109,9 +110,11 @@ class JobTester:
         """Runs the function here and now, whatever its runner."""
         context = Context(active.job.id, active.job.attempt, active)
         args, kwargs = function.input.arguments(active.job.input, context)
-        value = function.function(*args, **kwargs)
-        if inspect.isawaitable(value):
-            value = await value
+        if inspect.iscoroutinefunction(function.function):
+            value = await function.function(*args, **kwargs)
+        else:
+            with _no_loop():
+                value = function.function(*args, **kwargs)
         return function.result.encode(value, self._jobs.settings.max_result)
 
     async def _apply(self, job: Job, event: Event) -> Job | None:
@@ -170,6 +173,18 @@ def job_tester(jobs: Jobs) -> Callable[[], Iterator[JobTester]]:
 
     fixture: Callable[[], Iterator[JobTester]] = tester
     return fixture
+
+
+@contextmanager
+def _no_loop() -> Iterator[None]:
+    """Outside of tests a plain function runs in a thread that has no event loop, and may call ``submit_sync``; here it
+    runs in the thread of the loop, so the loop is hidden from it."""
+    loop = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
 
 
 def _call(type: str, given: dict[str, Any]) -> str:

@@ -3,11 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from msgspec import Struct
 
-from async_job import Context, Jobs, State
+from async_job import Context, ErrorKind, JobFunction, Jobs, State
 from async_job.testing import JobTester, job_tester
 
 
@@ -45,14 +46,42 @@ async def without_end() -> None:
     await without_end.submit()
 
 
+@jobs.job
+def fan_out(count: int) -> list[str]:
+    """A plain function has no event loop, and submits as such."""
+    return [send_mail.submit_sync(f"person {n}").id for n in range(count)]
+
+
+@jobs.job(runner="process")
+def thread_of_plain() -> int:
+    return threading.get_ident()
+
+
+@jobs.job
+async def thread_of_async() -> int:
+    return threading.get_ident()
+
+
+@jobs.job
+async def cancel_itself(context: Context) -> None:
+    await jobs.cancel(context.job_id)
+    raise ValueError("in vain")
+
+
+@jobs.job
+async def submits_wrongly() -> None:
+    await send_mail.submit(3)  # type: ignore[arg-type]
+
+
 tester = job_tester(jobs)
 
 
 @pytest.fixture(autouse=True)
 def nothing_sent() -> Iterator[None]:
     sent.clear()
+    before = threading.active_count()
     yield
-    jobs.blocking.close()
+    assert threading.active_count() == before
 
 
 def test_a_sync_test(tester: JobTester) -> None:
@@ -115,6 +144,47 @@ async def test_a_missing_job_is_told_with_what_there_was(tester: JobTester) -> N
 def test_nothing_submitted_is_said(tester: JobTester) -> None:
     with pytest.raises(AssertionError, match="nothing was submitted"):
         tester.assert_submitted("send_mail")
+
+
+@pytest.mark.parametrize("function", [thread_of_plain, thread_of_async])
+def test_a_sync_test_runs_jobs_in_its_own_thread(tester: JobTester, function: JobFunction[[], int, Any]) -> None:
+    handle = function.submit_sync()
+    tester.run_due_sync()
+    assert handle.result_sync(timeout=1) == threading.get_ident()
+
+
+def test_a_plain_function_submits_without_a_loop(tester: JobTester) -> None:
+    fan_out.submit_sync(2)
+    assert [job.type for job in tester.run_due_sync()] == ["fan_out", "send_mail", "send_mail"]
+
+
+async def test_a_plain_function_submits_without_a_loop_in_an_async_test_too(tester: JobTester) -> None:
+    await fan_out.submit(2)
+    assert [job.type for job in await tester.run_due()] == ["fan_out", "send_mail", "send_mail"]
+    assert asyncio.get_running_loop().is_running()
+
+
+async def test_a_job_that_was_cancelled_meanwhile_is_cancelled(tester: JobTester) -> None:
+    await cancel_itself.submit()
+    assert [job.state for job in await tester.run_due()] == [State.CANCELLED]
+
+
+async def test_an_input_that_a_job_gives_to_another_is_not_its_own(tester: JobTester) -> None:
+    handle = await submits_wrongly.submit()
+    await tester.run_due()
+    error = (await handle.job()).error
+    assert error is not None
+    assert (error.kind, error.type) == (ErrorKind.APPLICATION, "async_job.errors.InvalidInput")
+    assert "submits_wrongly" in error.traceback
+
+
+async def test_an_input_that_no_longer_fits_is_told(tester: JobTester) -> None:
+    handle = await jobs.submit(send_mail, b'{"to":1}')
+    [ended] = await tester.run_due()
+    assert ended.id == handle.id
+    assert ended.error is not None
+    assert ended.error.kind is ErrorKind.INVALID_INPUT
+    assert "$.to" in ended.error.message
 
 
 async def test_jobs_without_end_are_noticed(tester: JobTester, monkeypatch: pytest.MonkeyPatch) -> None:

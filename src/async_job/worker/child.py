@@ -18,7 +18,7 @@ from async_job import logs
 from async_job.clock import SystemClock
 from async_job.context import Context
 from async_job.core.job import ErrorInfo, ErrorKind
-from async_job.errors import InvalidInput, InvalidResult, UsageError
+from async_job.errors import InvalidResult, OutdatedInput, UsageError
 from async_job.function import JobFunction
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
@@ -65,9 +65,8 @@ def _run(jobs: Jobs, runner: asyncio.Runner, active: ActiveRun) -> End:
         function = jobs.function(active.job.type)
         context = Context(active.job.id, active.job.attempt, active)
         args, kwargs = function.input.arguments(active.job.input, context)
-    except InvalidInput as error:
-        place = f" - at {error.path}" if error.path else ""
-        return _invalid(ErrorKind.INVALID_INPUT, f"{error}{place}")
+    except OutdatedInput as error:
+        return _invalid(ErrorKind.INVALID_INPUT, str(error))
     try:
         value = _call(function, runner, active, args, kwargs)
     except BaseException as error:  # noqa: BLE001 - a SystemExit of one job must not end the process of the next

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
 from async_job.core.lifecycle import Crashed, Failed, NotKnown, Outcome, Released, Stopped, Succeeded
-from async_job.errors import InvalidInput, InvalidResult
+from async_job.errors import InvalidResult, OutdatedInput
 from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
 from async_job.worker.children import ChildDied, ChildRaised
@@ -46,7 +46,7 @@ class Executor:
             outcome = Failed(active.token, error.error)
         except ChildDied as error:
             outcome = Crashed(active.token, error.cause, alone=True)
-        except InvalidInput as error:
+        except OutdatedInput as error:
             outcome = self._invalid(active, ErrorKind.INVALID_INPUT, str(error))
         except InvalidResult as error:
             outcome = self._invalid(active, ErrorKind.INVALID_RESULT, str(error))

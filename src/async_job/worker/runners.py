@@ -32,7 +32,7 @@ class Runners:
         """The result of the function, as JSON text.
 
         Raises:
-            InvalidInput: the stored input no longer fits the function.
+            OutdatedInput: the stored input no longer fits the function.
             InvalidResult: what it returned is no result.
             ChildRaised, ChildDied: the same and worse, told by a child process.
         """
