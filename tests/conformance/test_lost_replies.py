@@ -7,7 +7,7 @@ import pytest
 from async_job.clock import ManualClock
 from async_job.core.job import Job, LogLine, Progress
 from async_job.core.lifecycle import Crashed, Event, Failed, NotKnown, Released, Stopped, Succeeded
-from async_job.store.protocol import Beat, ClaimId, Stale, Store
+from async_job.store.protocol import Beat, ClaimId, IdempotencyKey, Stale, Store
 from support.jobs import LEASE, change, cursor, entries, error, make_job, make_worker, run, submit
 from support.stores import OpenStore
 
@@ -22,6 +22,25 @@ async def submit_some(store: Store) -> object:
     now = 1_700_000_000_000
     keys = (None, "k", "k", "l")
     return await store.submit([make_job(now, f"s{n}", unique_key=key) for n, key in enumerate(keys)])
+
+
+async def submit_with_keys(store: Store) -> object:
+    now = 1_700_000_000_000
+    keys = [IdempotencyKey(name, "f", now * 2) for name in ("k", "k", "l", "m")]
+    unique = (None, None, "u", "u")
+    return await store.submit([make_job(now, f"s{n}", unique_key=key) for n, key in enumerate(unique)], keys)
+
+
+async def delete(store: Store) -> object:
+    return await store.delete(["a", "c", "nobody"])
+
+
+async def pause(store: Store) -> object:
+    return await store.administration.pause("default")
+
+
+async def put_document(store: Store) -> object:
+    return await store.administration.put_document("key", "a", b"1")
 
 
 async def enroll(store: Store) -> object:
@@ -45,7 +64,9 @@ async def report(store: Store) -> object:
     return await store.report([Beat("a", "w:1", Progress(1)), Beat("nobody", "w:1", Progress(1))])
 
 
-@pytest.mark.parametrize("call", [submit_some, enroll, extend, retire, claim])
+@pytest.mark.parametrize(
+    "call", [submit_some, submit_with_keys, delete, pause, put_document, enroll, extend, retire, claim]
+)
 async def test_a_call_repeated_by_another_connection(store: Store, open_store: OpenStore, call: Call) -> None:
     await run(store, "a", "b")
     await submit(store, "c", "d", "e", "f")

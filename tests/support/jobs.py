@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 from async_job.core.job import Change, ErrorInfo, ErrorKind, Job, State
-from async_job.core.lifecycle import Event, decide
+from async_job.core.lifecycle import CancelRequested, Event, decide
 from async_job.store.protocol import ClaimId, Entry, Stale, Store, Worker
 
 LEASE = 15_000
@@ -41,6 +41,8 @@ def full_job(now: int, id: str = "full", **fields: Any) -> Job:
         "timeout": 90_000,
         "start_by": now + HOUR,
         "unique_key": "Zoë:1 {x} \x00",
+        "owner": "key_ä\x00",
+        "webhook": "https://example.com/ä?a=1&b={x}\x00",
         "labels": {"tenant": "ä\x00\n", "": "empty", "k:1": ""},
         "suspect": True,
     }
@@ -91,6 +93,11 @@ async def tell(store: Store, job: Job, event: Event) -> Job:
     (answer,) = await store.apply([change(job, event, store.now())])
     assert not isinstance(answer, Stale), answer
     return answer
+
+
+async def end(store: Store, *ids: str, **fields: Any) -> list[Job]:
+    """Submits jobs and cancels them one after the other: all have ended."""
+    return [await tell(store, job, CancelRequested()) for job in await submit(store, *ids, **fields)]
 
 
 async def read(store: Store, id: str) -> Job:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from async_job.store.administration import Administration
+from async_job.store.outbox import Outbox
 from async_job.store.protocol import Store
 
 SUITE = Path(__file__).parents[1] / "conformance"
@@ -29,3 +31,11 @@ def test_every_method_has_its_file() -> None:
     assert {"submit", "claim", "apply"} <= methods
     missing = methods - {path.stem.removeprefix("test_") for path in FILES}
     assert not missing
+
+
+@pytest.mark.parametrize(("part", "protocol"), [("administration", Administration), ("outbox", Outbox)])
+def test_every_method_of_a_part_is_called(part: str, protocol: type) -> None:
+    methods = {name for name, _ in getmembers(protocol, isfunction) if not name.startswith("_")}
+    assert methods
+    suite = "".join(path.read_text() for path in FILES)
+    assert not {name for name in methods if f"store.{part}.{name}(" not in suite}
