@@ -28,6 +28,7 @@ class Connections:
     def __init__(self, make: Callable[[], Store]) -> None:
         self._make = make
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Connection]] = {}
+        self._left_behind: dict[asyncio.AbstractEventLoop, asyncio.Task[Connection]] = {}
         self._pid = os.getpid()
 
     async def of_running_loop(self) -> Connection:
@@ -54,7 +55,8 @@ class Connections:
     def _forked(self) -> None:
         """What the parent opened is the parent's; the child opens its own."""
         self._pid = os.getpid()
-        self._opening = {}
+        # Kept, because collecting them would close files that are the parent's as well.
+        self._left_behind, self._opening = self._opening, {}
 
     async def close(self) -> None:
         """Closes what the running event loop has opened."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 from async_job.context import Context, DetachedRun
-from async_job.core.submission import NO_OPTIONS, Defaults, OnConflict, Options, check, check_name
+from async_job.core.submission import ATTEMPTS, NO_OPTIONS, Defaults, OnConflict, Options, check, check_name
 from async_job.errors import InvalidOptions, RegistrationError
 from async_job.handle import Handle
 from async_job.schema import InputSchema, ResultSchema
@@ -53,14 +53,14 @@ class JobFunction(Generic[P, R, C]):
         """The function's docstring, without its indentation; empty if it has none."""
         return inspect.getdoc(self.function) or ""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> C:
         """Runs the function here and now, as if it were not registered; a missing ``Context`` is filled in."""
         context = Context("", 0, DetachedRun(self.type))
         positional, named = self.input.fill_context(args, dict(kwargs), context)
         result: C = self.function(*positional, **named)
         return result
 
-    async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    async def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Stores a job that will run the function with these arguments; it is durable when this returns.
 
         Raises:
@@ -70,12 +70,12 @@ class JobFunction(Generic[P, R, C]):
         """
         return await self._jobs.submit(self, self.input.encode(args, dict(kwargs)), self._options)
 
-    def submit_sync(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    def submit_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """As ``submit``, for callers without an event loop. From any thread; not from inside a running loop."""
         handle: Handle[R] = self._jobs.blocking.call(self.submit, *args, **kwargs)
         return handle
 
-    def request(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
+    def request(self, /, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
         """A job to be submitted with others, by ``jobs.submit_many([…])``. Raises ``InvalidInput``."""
         return self._jobs.request(self, self.input.encode(args, dict(kwargs)), self._options)
 
@@ -120,7 +120,7 @@ class JobFunction(Generic[P, R, C]):
             timeout=timeout,
             max_attempts=max_attempts,
             unique_key=unique_key,
-            on_conflict=OnConflict(on_conflict),
+            on_conflict=_on_conflict(on_conflict),
             labels=dict(labels or {}),
             webhook=webhook,
         )
@@ -132,6 +132,13 @@ class JobFunction(Generic[P, R, C]):
 
     def __repr__(self) -> str:
         return f"<JobFunction {self.type!r} ({self.runner})>"
+
+
+def _on_conflict(word: str) -> OnConflict:
+    try:
+        return OnConflict(word)
+    except ValueError as error:
+        raise InvalidOptions(f"on_conflict must be one of {', '.join(OnConflict)}, not {word!r}", "on_conflict") from error
 
 
 def _runner(function: Callable[..., Any], runner: Runner | None, name: str) -> Runner:
@@ -161,13 +168,13 @@ def make_defaults(
     Raises:
         RegistrationError: one of them has a value that cannot be.
     """
-    type = name or str(getattr(function, "__name__", ""))
-    defaults = Defaults(type=type, queue=queue, max_attempts=max_attempts, max_crashes=max_crashes, timeout=timeout)
+    named = name or str(getattr(function, "__name__", ""))
+    defaults = Defaults(type=named, queue=queue, max_attempts=max_attempts, max_crashes=max_crashes, timeout=timeout)
     try:
-        check_name("name", type)
+        check_name("name", named)
         check(Options(queue=queue, max_attempts=max_attempts, timeout=timeout))
     except InvalidOptions as error:
-        raise RegistrationError(f"job {type!r}: {error}") from error
-    if not 1 <= max_crashes <= 1000:
-        raise RegistrationError(f"job {type!r}: max_crashes must be from 1 to 1000, not {max_crashes}")
+        raise RegistrationError(f"job {named!r}: {error}") from error
+    if type(max_crashes) is not int or max_crashes not in ATTEMPTS:
+        raise RegistrationError(f"job {named!r}: max_crashes must be from 1 to 1000, not {max_crashes!r}")
     return defaults

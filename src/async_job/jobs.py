@@ -20,6 +20,7 @@ from async_job.core.submission import NO_OPTIONS, Options
 from async_job.demo import make_demo
 from async_job.errors import (
     AsyncJobError,
+    InvalidInput,
     JobCancelled,
     JobExpired,
     JobFailed,
@@ -83,7 +84,7 @@ class Jobs:
         self._default: str | None = None
         self._shared: Store | None = None
         self._connections = Connections(self._make_store)
-        self.blocking = Blocking()
+        self.blocking = Blocking(self.close)
 
     @property
     def settings(self) -> Settings:
@@ -232,11 +233,13 @@ class Jobs:
 
         Raises:
             UnknownType: no function is registered under the name.
-            InvalidInput: the input does not fit the function of that name.
+            InvalidInput: the input does not fit the function of that name, or is too large.
         """
         if isinstance(function, str):
             function = self.function(function)
             function.input.decode(input)
+        if len(input) > self.settings.max_input:
+            raise InvalidInput(f"it has {len(input)} bytes; at most {self.settings.max_input} are stored (max_input)")
         return Request(function=function, input=input, options=options, owner=owner, key=key)
 
     async def submit_many(self, requests: Sequence[Request[R]]) -> list[Handle[R] | AsyncJobError]:
@@ -359,7 +362,7 @@ class Jobs:
     def using(self, store: Store) -> Iterator[None]:
         """Keeps the jobs in another store, one that can be shared by event loops, until the block ends. For tests."""
         before = self._shared, self._connections, self.blocking
-        self._shared, self._connections, self.blocking = store, Connections(lambda: store), Blocking()
+        self._shared, self._connections, self.blocking = store, Connections(lambda: store), Blocking(self.close)
         try:
             yield
         finally:

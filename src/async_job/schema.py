@@ -20,7 +20,7 @@ class InputSchema:
     """What a function takes. ``context_parameter`` is the name of its parameter annotated ``Context``, if any."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
-        self._signature = inspect.signature(function)
+        self._signature = _signature(function, name)
         hints = _hints(function, name)
         self.context_parameter: str | None = None
         self._positional: list[str] = []
@@ -34,9 +34,9 @@ class InputSchema:
             if parameter.kind is parameter.POSITIONAL_ONLY:
                 self._positional.append(parameter.name)
         self._names = [field[0] for field in fields]
-        self._struct = msgspec.defstruct(f"{name} input", fields, kw_only=True, forbid_unknown_fields=True)
-        self._decoder = msgspec.json.Decoder(self._struct, dec_hook=_from_json)
-        self.json_schema = _json_schema(self._struct, name)
+        struct = msgspec.defstruct(f"{name}.input", fields, kw_only=True, forbid_unknown_fields=True)
+        self._decoder = _decoder(struct, name)
+        self.json_schema = _json_schema(struct, name)
 
     def _take_context(self, parameter: str, name: str) -> None:
         if self.context_parameter is not None:
@@ -54,7 +54,8 @@ class InputSchema:
         given = self._bind(args, kwargs)
         try:
             text = msgspec.json.encode(given, enc_hook=_to_json)
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:
+            # Types of the user's and of other libraries run their own code here.
             raise InvalidInput(f"the arguments cannot be written as JSON: {error}") from error
         self.decode(text)
         return text
@@ -128,7 +129,7 @@ class ResultSchema:
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         hint = _hints(function, name).get("return", Any)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(hint, dec_hook=_from_json)
+        self._decoder = _decoder(hint, name)
         self.json_schema = _json_schema(hint, name)
 
     def encode(self, value: Any, most: int) -> bytes:
@@ -154,6 +155,13 @@ class ResultSchema:
         return self._decoder.decode(text)
 
 
+def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise RegistrationError(f"job {name!r}: it has no signature to read: {error}") from error
+
+
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
@@ -168,6 +176,8 @@ def _is_context(hint: Any) -> bool:
 def _field(parameter: inspect.Parameter, hint: Any, name: str) -> tuple[Any, ...]:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         raise RegistrationError(f"job {name!r}: *{parameter.name} has no fixed JSON form; name each parameter")
+    if parameter.name.startswith("__"):
+        raise RegistrationError(f"job {name!r}: {parameter.name} begins with two underscores; give it another name")
     if parameter.default is parameter.empty:
         return parameter.name, hint
     default = parameter.default
@@ -176,20 +186,28 @@ def _field(parameter: inspect.Parameter, hint: Any, name: str) -> tuple[Any, ...
     return parameter.name, hint, msgspec.field(default_factory=lambda: default)
 
 
+def _decoder(type: Any, name: str) -> msgspec.json.Decoder[Any]:
+    try:
+        return msgspec.json.Decoder(type, dec_hook=_from_json)
+    except TypeError as error:
+        raise RegistrationError(f"job {name!r}: an annotation cannot be read from JSON: {error}") from error
+
+
 def _json_schema(type: Any, name: str) -> dict[str, Any]:
     """JSON Schema 2020-12, with pydantic's own definitions lifted to the top, where their references look."""
     lifted: dict[str, Any] = {}
 
     def of_other_library(type: Any) -> dict[str, Any]:
         if not hasattr(type, "model_json_schema"):
-            raise NotImplementedError
+            raise TypeError(f"{getattr(type, '__qualname__', type)} is not understood")
         schema: dict[str, Any] = type.model_json_schema()
         lifted.update(schema.pop("$defs", {}))
         return schema
 
     try:
         schema = msgspec.json.schema(type, schema_hook=of_other_library)
-    except (TypeError, NotImplementedError) as error:
+    except Exception as error:
+        # Types of other libraries run their own code here.
         raise RegistrationError(f"job {name!r}: a type has no JSON form: {error}") from error
     if lifted:
         schema["$defs"] = {**lifted, **schema.get("$defs", {})}
@@ -200,7 +218,8 @@ def _from_json(type: Any, value: Any) -> Any:
     if not hasattr(type, "model_validate"):
         raise NotImplementedError(f"no way to read a {type!r} from JSON")
     try:
-        return type.model_validate(value)
+        # From JSON text: a strict model takes a date as text there, and nowhere else.
+        return type.model_validate_json(msgspec.json.encode(value))
     except ValueError as error:
         raise ValueError(_short(error)) from error
 
@@ -208,10 +227,11 @@ def _from_json(type: Any, value: Any) -> Any:
 def _short(error: Exception) -> str:
     """pydantic's errors on one line, without the links to its website."""
     faults: list[Any] = getattr(error, "errors", list)()
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults) or str(error)
+    says = [": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]])) for fault in faults]
+    return "; ".join(says) or str(error)
 
 
 def _to_json(value: Any) -> Any:
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__qualname__} objects have no JSON form")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from async_job.core.job import Job
-from async_job.errors import StoreError
+from async_job.errors import StoreError, StoreUnavailable
 from async_job.logs import get_logger
 from async_job.store.protocol import Store
 
@@ -41,11 +41,11 @@ class Watcher:
         loop = asyncio.get_running_loop()
         waiter = Waiter(id, wanted, loop.create_future())
         self._waiting.setdefault(id, []).append(waiter)
-        if self._task is None:
-            self._task = loop.create_task(self._watch())
-        else:
-            await self._look([id])
         try:
+            if self._task is None:
+                self._task = loop.create_task(self._watch())
+            else:
+                await self._look([id])
             done, _ = await asyncio.wait([waiter.future], timeout=timeout)
             if done:
                 return waiter.future.result()
@@ -101,6 +101,8 @@ class Watcher:
                     waiter.future.set_exception(error)
 
     async def close(self) -> None:
+        """Ends the loop; who still waits gets a ``StoreUnavailable``."""
+        self._fail(StoreUnavailable("the store was closed while somebody waited for a job"))
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

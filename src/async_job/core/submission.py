@@ -14,6 +14,7 @@ from async_job.errors import InvalidOptions
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """What a type, a queue or a label may be called."""
 PRIORITIES: Final = range(-9, 10)
+ATTEMPTS: Final = range(1, 1001)
 LONGEST_KEY: Final = 255
 MOST_LABELS: Final = 32
 LONGEST_LABEL: Final = 256
@@ -105,36 +106,43 @@ def check(options: Options) -> None:
     """Raises ``InvalidOptions`` with the name of the first option that cannot be."""
     if options.queue is not None:
         check_name("queue", options.queue)
-    if options.priority not in PRIORITIES:
-        raise InvalidOptions(f"priority must be from -9 to 9, not {options.priority}", "priority")
+    _check_number("priority", options.priority, PRIORITIES)
     if options.delay is not None and options.run_at is not None:
         raise InvalidOptions("give delay or run_at, not both", "run_at")
     _check_seconds("delay", options.delay, least=0)
     _check_seconds("start_within", options.start_within, least=0.001)
     _check_seconds("timeout", options.timeout, least=0.001)
-    if options.max_attempts is not None and not 1 <= options.max_attempts <= 1000:
-        raise InvalidOptions(f"max_attempts must be from 1 to 1000, not {options.max_attempts}", "max_attempts")
+    if options.max_attempts is not None:
+        _check_number("max_attempts", options.max_attempts, ATTEMPTS)
     if options.unique_key is not None:
         _check_text("unique_key", options.unique_key, LONGEST_KEY)
     if len(options.labels) > MOST_LABELS:
         raise InvalidOptions(f"a job has at most {MOST_LABELS} labels, not {len(options.labels)}", "labels")
     for name, value in options.labels.items():
         check_name("labels", name)
-        if len(value) > LONGEST_LABEL:
-            raise InvalidOptions(f"label {name!r} is longer than {LONGEST_LABEL} characters", "labels")
+        if not isinstance(value, str) or len(value) > LONGEST_LABEL:
+            raise InvalidOptions(f"label {name!r} must be text of at most {LONGEST_LABEL} characters", "labels")
 
 
 def check_name(option: str, name: str) -> None:
     """Raises ``InvalidOptions`` unless ``name`` is letters, digits and ``_ . -``, 1 to 64 of them."""
-    if not NAME.fullmatch(name):
-        raise InvalidOptions(f"{option}: {name[:80]!r} must be 1 to 64 letters, digits or any of _ . -", option)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidOptions(f"{option}: {str(name)[:80]!r} must be 1 to 64 letters, digits or any of _ . -", option)
+
+
+def _check_number(option: str, value: int, allowed: range) -> None:
+    # True and 2.0 are equal to numbers in the range, and would be stored as something else.
+    if type(value) is not int or value not in allowed:
+        raise InvalidOptions(f"{option} must be from {allowed[0]} to {allowed[-1]}, not {value!r}", option)
 
 
 def _check_seconds(option: str, value: float | None, least: float) -> None:
-    if value is not None and not least <= value <= LONGEST_DELAY:
+    if value is None:
+        return
+    if not isinstance(value, int | float) or not least <= value <= LONGEST_DELAY:
         raise InvalidOptions(f"{option} must be from {least:g} to {LONGEST_DELAY:.0f} seconds, not {value}", option)
 
 
 def _check_text(option: str, value: str, longest: int) -> None:
-    if not 1 <= len(value) <= longest or not value.isprintable():
+    if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
         raise InvalidOptions(f"{option} must be 1 to {longest} printable characters", option)
