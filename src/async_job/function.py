@@ -138,7 +138,8 @@ def _on_conflict(word: str) -> OnConflict:
     try:
         return OnConflict(word)
     except ValueError as error:
-        raise InvalidOptions(f"on_conflict must be one of {', '.join(OnConflict)}, not {word!r}", "on_conflict") from error
+        allowed = ", ".join(OnConflict)
+        raise InvalidOptions(f"on_conflict must be one of {allowed}, not {word!r}", "on_conflict") from error
 
 
 def _runner(function: Callable[..., Any], runner: Runner | None, name: str) -> Runner:

@@ -103,7 +103,8 @@ def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: in
 
 
 def check(options: Options) -> None:
-    """Raises ``InvalidOptions`` with the name of the first option that cannot be."""
+    """Raises ``InvalidOptions`` with the name of the first option that cannot be. Types are checked too: not every
+    caller has a type checker."""
     if options.queue is not None:
         check_name("queue", options.queue)
     _check_number("priority", options.priority, PRIORITIES)
@@ -118,31 +119,32 @@ def check(options: Options) -> None:
         _check_text("unique_key", options.unique_key, LONGEST_KEY)
     if len(options.labels) > MOST_LABELS:
         raise InvalidOptions(f"a job has at most {MOST_LABELS} labels, not {len(options.labels)}", "labels")
-    for name, value in options.labels.items():
+    labels: dict[str, object] = {**options.labels}
+    for name, value in labels.items():
         check_name("labels", name)
         if not isinstance(value, str) or len(value) > LONGEST_LABEL:
             raise InvalidOptions(f"label {name!r} must be text of at most {LONGEST_LABEL} characters", "labels")
 
 
-def check_name(option: str, name: str) -> None:
+def check_name(option: str, name: object) -> None:
     """Raises ``InvalidOptions`` unless ``name`` is letters, digits and ``_ . -``, 1 to 64 of them."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidOptions(f"{option}: {str(name)[:80]!r} must be 1 to 64 letters, digits or any of _ . -", option)
 
 
-def _check_number(option: str, value: int, allowed: range) -> None:
+def _check_number(option: str, value: object, allowed: range) -> None:
     # True and 2.0 are equal to numbers in the range, and would be stored as something else.
     if type(value) is not int or value not in allowed:
         raise InvalidOptions(f"{option} must be from {allowed[0]} to {allowed[-1]}, not {value!r}", option)
 
 
-def _check_seconds(option: str, value: float | None, least: float) -> None:
+def _check_seconds(option: str, value: object, least: float) -> None:
     if value is None:
         return
     if not isinstance(value, int | float) or not least <= value <= LONGEST_DELAY:
         raise InvalidOptions(f"{option} must be from {least:g} to {LONGEST_DELAY:.0f} seconds, not {value}", option)
 
 
-def _check_text(option: str, value: str, longest: int) -> None:
+def _check_text(option: str, value: object, longest: int) -> None:
     if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
         raise InvalidOptions(f"{option} must be 1 to {longest} printable characters", option)
