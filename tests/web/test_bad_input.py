@@ -133,7 +133,7 @@ async def test_v1_needs_a_body(plain: Site) -> None:
         ({"type": "keep", "max_attempts": 0}, "invalid_option", None),
         ({"type": "keep", "max_attempts": 2**70}, "invalid_option", None),
         ({"type": "keep", "unique_key": ""}, "invalid_option", None),
-        ({"type": "keep", "on_conflict": "replace"}, "invalid_request", "$.on_conflict"),
+        ({"type": "keep", "on_conflict": "overwrite"}, "invalid_request", "$.on_conflict"),
         ({"type": "keep", "labels": {"a b": "c"}}, "invalid_option", None),
         ({"type": "keep", "labels": {"a": 1}}, "invalid_request", "$.labels[...]"),
     ],

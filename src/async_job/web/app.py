@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
@@ -12,41 +12,26 @@ from async_job.errors import AsyncJobError
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
 from async_job.web import guard
-from async_job.web.answer import Answer, Handler, send_answer
+from async_job.web.answer import Answer, send_answer
 from async_job.web.body import ClientGone
-from async_job.web.original import Original
+from async_job.web.handlers.original import Original
+from async_job.web.handlers.single import SingleJob
+from async_job.web.handlers.submissions import Submissions
+from async_job.web.handlers.system import System
+from async_job.web.operation import Operation, Resource
 from async_job.web.problems import Problem, problem_of, request_id
-from async_job.web.routes import Routes
+from async_job.web.schemas import JobView, Submission
+from async_job.web.schemas_system import JobTypes, Live, Ready
 
 SERVER_ERROR: Final = "an error in the server; its log has it under this request_id"
 
 log = get_logger()
 
 
-class Resource:
-    """A path with the handlers of its methods, as a plain ASGI endpoint of Starlette's router."""
-
-    def __init__(self, **handlers: Handler) -> None:
-        self._handlers = handlers
-        if "GET" in handlers:
-            # The server leaves the body out.
-            self._handlers["HEAD"] = handlers["GET"]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._handlers.get(scope["method"], self._refuse)
-        await send_answer(await handler(scope, receive), send)
-
-    async def _refuse(self, scope: Scope, receive: Receive) -> Answer:
-        allowed = ", ".join([*self._handlers, "OPTIONS"])
-        headers = [(b"allow", allowed.encode())]
-        if scope["method"] == "OPTIONS":
-            return Answer(204, headers)
-        raise Problem(405, "method_not_allowed", f"this path takes {allowed}", headers)
-
-
 def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: asyncio.Event) -> ASGIApp:
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
-    router = Router(_routes(jobs, closing), redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
+    routes = _routes(operations(jobs, closing))
+    router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,23 +48,43 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: asyncio.Event) -> 
     return app
 
 
-def _routes(jobs: Jobs, closing: asyncio.Event) -> list[Route]:
-    """The hot ones first: the router tries them in this order."""
+def operations(jobs: Jobs, closing: asyncio.Event) -> list[Operation]:
+    """The route table: all that the server answers. The hot ones stand first, for the router tries them in this order;
+    a fixed path stands before one that it would fit."""
     original = Original(jobs)
-    v1 = Routes(jobs, closing)
+    submissions = Submissions(jobs, closing)
+    single = SingleJob(jobs, closing)
+    system = System(jobs)
     return [
-        Route("/start-job", Resource(POST=original.start_default)),
-        Route("/status-job/{id}", Resource(GET=original.status)),
-        Route("/v1/jobs", Resource(POST=v1.submit)),
-        Route("/v1/jobs/{id}", Resource(GET=v1.get)),
-        Route("/start-job/{type}", Resource(POST=original.start)),
-        Route("/v1/jobs/{id}/cancel", Resource(POST=v1.cancel)),
-        Route("/v1/jobs/{id}/retry", Resource(POST=v1.retry)),
-        Route("/v1/jobs/{id}/result", Resource(GET=v1.result)),
-        Route("/v1/job-types", Resource(GET=v1.types)),
-        Route("/healthz", Resource(GET=v1.live)),
-        Route("/readyz", Resource(GET=v1.ready)),
+        Operation("POST", "/start-job", original.start_default, "create", {200: str}, request=Any),
+        Operation("GET", "/status-job/{id}", original.status, "read", {200: str}),
+        Operation(
+            "POST",
+            "/v1/jobs",
+            submissions.submit,
+            "create",
+            {202: JobView, 200: JobView},
+            request=Submission,
+            headers=("Prefer",),
+        ),
+        Operation(
+            "GET", "/v1/jobs/{id}", single.get, "read", {200: JobView, 304: None}, headers=("If-None-Match", "Prefer")
+        ),
+        Operation("POST", "/start-job/{type}", original.start, "create", {200: str}, request=Any),
+        Operation("POST", "/v1/jobs/{id}/cancel", single.cancel, "manage", {200: JobView, 202: JobView}),
+        Operation("POST", "/v1/jobs/{id}/retry", single.retry, "manage", {202: JobView}),
+        Operation("GET", "/v1/jobs/{id}/result", single.result, "read", {200: Any}),
+        Operation("GET", "/v1/job-types", system.types, "read", {200: JobTypes}),
+        Operation("GET", "/healthz", system.live, "none", {200: Live}),
+        Operation("GET", "/readyz", system.ready, "none", {200: Ready}),
     ]
+
+
+def _routes(table: list[Operation]) -> list[Route]:
+    paths: dict[str, list[Operation]] = {}
+    for operation in table:
+        paths.setdefault(operation.path, []).append(operation)
+    return [Route(path, Resource(found)) for path, found in paths.items()]
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

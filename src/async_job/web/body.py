@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope
 
 from async_job.web.problems import Problem
 from async_job.web.request import header
+
+T = TypeVar("T")
 
 DEADLINE: Final = 30.0
 """Seconds in which a body has to be there."""
@@ -101,6 +104,19 @@ def _check_syntax(body: bytes) -> None:
     except RecursionError as error:
         raise Problem(422, "too_deep", "the body is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "malformed_json", f"the body is no JSON: {error}") from error
+
+
+def decode(decoder: Callable[[bytes], T], body: bytes) -> T:
+    """What the body holds, by msgspec's ``decoder``. Raises a problem when it is empty, or something else."""
+    if not body:
+        raise Problem(400, "malformed_json", "the body is empty; send a JSON object")
+    try:
+        return decoder(body)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `")
+        raise Problem(422, "invalid_request", reason, at=path.rstrip("`")) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "malformed_json", f"the body is no JSON: {error}") from error
 
 

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
+from async_job.errors import JobNotFound
+
 WAIT: Final = re.compile(rb'wait\s*=\s*"?(\d{1,9})"?', re.IGNORECASE)
 GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -23,6 +25,20 @@ def path_guid(scope: Scope) -> str | None:
     """The job id in the path, in lower case; ``None`` if it is none."""
     given: str = scope["path_params"]["id"].lower()
     return given if GUID.fullmatch(given) else None
+
+
+def path_job(scope: Scope) -> str:
+    """The job id in the path. Raises ``JobNotFound`` if it is none."""
+    id = path_guid(scope)
+    if id is None:
+        raise JobNotFound(scope["path_params"]["id"][:100])
+    return id
+
+
+def wait_within(scope: Scope, most: float) -> float | None:
+    """The seconds that the client wants to wait, at most ``most``; ``None``: it does not."""
+    wanted = preferred_wait(scope)
+    return None if wanted is None else min(wanted, most)
 
 
 def preferred_wait(scope: Scope) -> int | None:

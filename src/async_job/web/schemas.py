@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct
 
 from async_job.core.job import Attempt, ErrorInfo, ErrorKind, Job, Progress, State
 from async_job.core.submission import OnConflict, Options
-from async_job.function import JobFunction
 
 
 class Submission(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,25 +110,6 @@ class JobView(Struct, frozen=True, kw_only=True):
     version: int
 
 
-class JobType(Struct, frozen=True):
-    """A registered function, with the JSON Schema of what it takes and gives."""
-
-    type: str
-    description: str
-    queue: str
-    runner: Literal["async", "thread", "process"]
-    max_attempts: int
-    max_crashes: int
-    timeout: float | None
-    default: bool
-    input_schema: dict[str, Any]
-    result_schema: dict[str, Any]
-
-
-class JobTypes(Struct, frozen=True):
-    items: list[JobType] = field(default_factory=list)
-
-
 def time(at: int) -> str:
     """Milliseconds since 1970 as RFC 3339: ``2026-01-31T08:15:00.250Z``."""
     seconds, milliseconds = divmod(at, 1000)
@@ -222,20 +202,4 @@ def _attempt(attempt: Attempt) -> AttemptView:
         reason=attempt.reason,
         worker=attempt.worker,
         error=view_error(attempt.error),
-    )
-
-
-def view_type(function: JobFunction[..., Any, Any], default: bool) -> JobType:
-    defaults = function.defaults
-    return JobType(
-        type=defaults.type,
-        description=function.description,
-        queue=defaults.queue,
-        runner=function.runner,
-        max_attempts=defaults.max_attempts,
-        max_crashes=defaults.max_crashes,
-        timeout=defaults.timeout,
-        default=default,
-        input_schema=function.input.json_schema,
-        result_schema=function.result.json_schema,
     )

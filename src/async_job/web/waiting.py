@@ -44,3 +44,12 @@ async def _gone(receive: Receive) -> None:
     """Returns when the client has closed its connection; what comes before that is the rest of the request."""
     while (await receive())["type"] != "http.disconnect":
         continue
+
+
+def is_done(job: Job) -> bool:
+    return job.done
+
+
+def applied(wait: float) -> tuple[bytes, bytes]:
+    """The header that tells the client how long it was heard."""
+    return (b"preference-applied", f"wait={wait:g}".encode())

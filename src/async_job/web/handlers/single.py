@@ -1,0 +1,65 @@
+"""The handlers of one job, by its id."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Receive, Scope
+
+from async_job.core.job import Job, State
+from async_job.jobs import Jobs
+from async_job.web.answer import JSON, Answer, Headers
+from async_job.web.job_answer import JobAnswers, etag
+from async_job.web.problems import Problem, retry_after
+from async_job.web.request import header, matches_etag, path_job, wait_within
+from async_job.web.schemas import job_path, view_error
+from async_job.web.waiting import applied, wait_for
+
+
+class SingleJob:
+    """``closing`` is set when the server shuts down: nobody waits on."""
+
+    def __init__(self, jobs: Jobs, closing: asyncio.Event) -> None:
+        self._jobs = jobs
+        self._closing = closing
+        self._answers = JobAnswers(jobs)
+
+    async def get(self, scope: Scope, receive: Receive) -> Answer:
+        """``GET /v1/jobs/{id}``"""
+        id = path_job(scope)
+        known = header(scope, b"if-none-match")
+        wait = wait_within(scope, self._jobs.settings.max_wait)
+        headers: Headers = []
+        if wait is None:
+            job = await self._jobs.get(id)
+        else:
+
+            def is_wanted(job: Job) -> bool:
+                return job.done if known is None else not matches_etag(known, etag(job))
+
+            job = await wait_for(self._jobs, id, is_wanted, wait, receive, self._closing)
+            headers.append(applied(wait))
+        return await self._answers.job(scope, job, 304 if matches_etag(known, etag(job)) else 200, headers)
+
+    async def result(self, scope: Scope, receive: Receive) -> Answer:
+        """``GET /v1/jobs/{id}/result``"""
+        job = await self._jobs.get(path_job(scope))
+        if not job.done:
+            pause = await self._answers.pause(job)
+            raise Problem(409, "not_finished", f"job {job.id} is {job.state}", [retry_after(pause)], state=job.state)
+        if job.state is not State.SUCCEEDED:
+            detail = f"job {job.id} has no result: it {job.state}" + (f": {job.error.message}" if job.error else "")
+            raise Problem(409, str(job.state), detail, state=job.state, error=view_error(job.error))
+        if job.result is None:
+            raise Problem(410, "result_gone", f"the result of job {job.id} is no longer kept")
+        return Answer(200, [JSON], job.result)
+
+    async def cancel(self, scope: Scope, receive: Receive) -> Answer:
+        """``POST /v1/jobs/{id}/cancel``: 200 when it has ended by that, 202 when it was asked to."""
+        job = await self._jobs.cancel(path_job(scope))
+        return await self._answers.job(scope, job, 200 if job.done else 202)
+
+    async def retry(self, scope: Scope, receive: Receive) -> Answer:
+        """``POST /v1/jobs/{id}/retry``"""
+        job = await self._jobs.retry(path_job(scope))
+        return await self._answers.job(scope, job, 202, [(b"location", job_path(job.id, scope["root_path"]).encode())])
