@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from async_job.clock import ManualClock
+from async_job.core.delivery import Delivery, after_try
 from async_job.core.job import FINISHED, Change, ErrorKind, Job, LogLine, Progress, State
 from async_job.core.lifecycle import (
     CancelRequested,
@@ -30,7 +31,18 @@ from async_job.core.lifecycle import (
 )
 from async_job.errors import Conflict, WorkerError
 from async_job.store.memory.store import MemoryStore
-from async_job.store.protocol import Beat, Changes, Claimed, ClaimId, Entry, Stale, Store
+from async_job.store.protocol import (
+    Beat,
+    Changes,
+    Claimed,
+    ClaimId,
+    Entry,
+    IdempotencyKey,
+    Index,
+    Place,
+    Stale,
+    Store,
+)
 from support.jobs import HOUR, LEASE, error, make_job, make_worker
 from support.stores import Backend
 
@@ -73,8 +85,16 @@ submissions = st.fixed_dictionaries(
         "max_attempts": st.integers(1, 3),
         "max_crashes": st.integers(1, 3),
         "labels": st.sampled_from(({}, {"x": "y", "ä": "\x00"})),
+        "owner": st.sampled_from((None, "o:ä")),
+        "webhook": st.sampled_from((None, "hook", "https://example.com/ä\x00")),
     }
 )
+# Name, fingerprint, and how long it lasts.
+KEYS = (("i", "1", HOUR), ("i", "1", HOUR), ("i", "2", 500), ("j:ä", "1", 1_000), ("j:ä", "1", 0))
+keys = st.sampled_from((None, None, None, None, *KEYS))
+requests = st.lists(st.tuples(submissions, keys), min_size=1, max_size=4)
+Request = tuple[dict[str, Any], tuple[str, str, int] | None]
+INDEXES = (*(Index(State.QUEUED, queue) for queue in QUEUES), *map(Index, sorted(set(State) - {State.QUEUED})))
 
 
 class Program(RuleBasedStateMachine):
@@ -94,13 +114,15 @@ class Program(RuleBasedStateMachine):
         self.turn = 0
         self.ids: list[str] = []
         self.jobs: dict[str, Job] = {}
-        self.sent: list[Job] = []
+        self.sent: list[tuple[Job, IdempotencyKey | None]] = []
         self.seen: list[Job] = []
         self.told: list[Change] = []
         self.late: list[Change] = []
         self.processes: dict[str, int] = dict.fromkeys((*WORKERS, "nobody"), 0)
         self.claims: dict[str, int] = dict.fromkeys((*WORKERS, "nobody"), 0)
         self.leases: dict[str, int] = {}
+        self.places: dict[Index, tuple[Place | None, Place | None]] = {}
+        self.taken: list[Delivery] = []
         self.run(self._open())
 
     def run(self, step: Awaitable[Any]) -> Any:
@@ -143,28 +165,33 @@ class Program(RuleBasedStateMachine):
         """The id of the worker's present process."""
         return f"{name}.{self.processes[name]}"
 
-    @initialize(given=st.lists(submissions, min_size=1, max_size=4))
-    def begin(self, given: list[dict[str, Any]]) -> None:
+    @initialize(given=requests)
+    def begin(self, given: list[Request]) -> None:
         """Most programs would take long to come to a running job: each begins with some."""
         for name in WORKERS[:2]:
             self.enroll(name, LEASE)
         self.submit(given, None)
         self.claim(WORKERS[0], 1, QUEUES, 3)
 
-    @rule(given=st.lists(submissions, min_size=1, max_size=4), again=st.none() | picks)
-    def submit(self, given: list[dict[str, Any]], again: int | None) -> None:
+    @rule(given=requests, again=st.none() | picks)
+    def submit(self, given: list[Request], again: int | None) -> None:
         now = self.clock.now()
-        jobs = []
-        for fields in given:
+        sent: list[tuple[Job, IdempotencyKey | None]] = []
+        for fields, key in given:
             start_in, rest = fields["start_in"], {name: value for name, value in fields.items() if name != "start_in"}
             # Ids fall as well as rise, so that the order by id is not the order of the submits.
             id = f"{len(self.ids) * 7 % 100:02}-{len(self.ids)}"
-            jobs.append(make_job(now, id, start_by=None if start_in is None else now + start_in, **rest))
+            job = make_job(now, id, start_by=None if start_in is None else now + start_in, **rest)
+            sent.append((job, None if key is None else IdempotencyKey(key[0], key[1], now + key[2])))
             self.ids.append(id)
-        self.sent += jobs
+        self.sent += sent
         if again is not None:
-            jobs.append(self.sent[again % len(self.sent)])
-        self.same(lambda store: store.submit(jobs))
+            sent.append(self.sent[again % len(self.sent)])
+        self.send(sent)
+
+    def send(self, sent: list[tuple[Job, IdempotencyKey | None]]) -> None:
+        jobs, keys = [job for job, _ in sent], [key for _, key in sent]
+        self.same(lambda store: store.submit(jobs, keys if any(keys) else ()))
 
     @rule(
         name=st.sampled_from(WORKERS),
@@ -326,6 +353,7 @@ class Program(RuleBasedStateMachine):
         times = set(self.leases.values())
         for job in self.jobs.values():
             times |= {job.scheduled_for, job.start_by or 0, job.kept_until or 0}
+        times |= {key.expires_at for _, key in self.sent if key} | {delivery.due_at for delivery in self.taken}
         moments = sorted(time for time in times if time > now)
         if moments:
             self.clock.advance((moments[number % len(moments)] + off - now) / 1000)
@@ -361,6 +389,63 @@ class Program(RuleBasedStateMachine):
             assert job.state is State.RUNNING
         jobs: list[Job] = found
         return jobs
+
+    @rule(queue=st.sampled_from(QUEUES), paused=st.booleans())
+    def pause(self, queue: str, paused: bool) -> None:
+        def call(store: Store) -> Awaitable[None]:
+            return store.administration.pause(queue) if paused else store.administration.resume(queue)
+
+        self.same(call)
+
+    @precondition(lambda self: self.jobs)
+    @rule(numbers=st.lists(picks, min_size=1, max_size=3), sent_again=st.booleans())
+    def delete(self, numbers: list[int], sent_again: bool) -> None:
+        """Rather ended jobs, of which there are few. Their submits may arrive once more."""
+        jobs = list(self.jobs.values())
+        ended = [job for job in jobs if job.done] or jobs
+        ids = [(jobs if number % 4 == 0 else ended)[number % len(ended)].id for number in numbers]
+        self.same(lambda store: store.delete(ids))
+        if sent_again:
+            self.look()
+            self.send([one for one in self.sent if one[0].id in ids])
+
+    @precondition(lambda self: self.ids)
+    @rule(
+        index=st.sampled_from(INDEXES),
+        onward=st.booleans(),
+        limit=st.sampled_from((0, 1, 2, 3, 100)),
+        newest=st.booleans(),
+        number=picks,
+    )
+    def scan(self, index: Index, onward: bool, limit: int, newest: bool, number: int) -> None:
+        """A page of an index, from its end or from where an earlier page ended. Each store has its own places."""
+        old = new = None
+        if onward and self.places:
+            index = list(self.places)[number % len(self.places)]
+            old, new = self.places[index]
+        self.turn = 1 - self.turn
+        expected = self.run(self.oracle.scan(index, old, limit, newest))
+        found = self.run(self.stores[self.turn].scan(index, new, limit, newest))
+        assert [job for _, job in found] == [job for _, job in expected]
+        assert [place.id for place, _ in found] == [job.id for _, job in found]
+        if expected:
+            self.places[index] = expected[-1][0], found[-1][0]
+        self.same(lambda store: store.ahead(self.ids[number % len(self.ids)]))
+        self.same(lambda store: store.administration.queues())
+
+    @rule(
+        limit=st.sampled_from((1, 2, 100)),
+        hold=st.sampled_from((0, 1_000, 60_000)),
+        status=st.sampled_from((200, 500, 410, None)),
+        settled=st.sampled_from(("all", "all", "none", "those taken before")),
+    )
+    def deliver(self, limit: int, hold: int, status: int | None, settled: str) -> None:
+        before = self.taken
+        self.taken = self.same(lambda store: store.outbox.take(limit, hold))
+        if settled != "none":
+            of = self.taken if settled == "all" else before
+            done = [after_try(delivery, status, "ä\x00", self.clock.now()) for delivery in of]
+            self.same(lambda store: store.outbox.settle(done))
 
     @invariant()
     def look(self) -> None:
@@ -400,10 +485,20 @@ class Program(RuleBasedStateMachine):
             assert found.states == expected.states
             assert {queue: n for queue, n in found.queued.items() if n} == expected.queued
             self.same(lambda store: asyncio.gather(*map(store.log, self.ids)))
+            self.same(lambda store: store.administration.queues())
+            self.same(lambda store: store.outbox.recent(1_000))
+            self.same(lambda store: asyncio.gather(*map(store.outbox.deliveries, self.ids)))
+            self.workers()
         finally:
             for store in self.stores:
                 self.run(store.close())
             self.runner.close()
+
+    def workers(self) -> None:
+        """Those that hold nothing and are over may be forgotten."""
+        expected, found = self.both(lambda store: store.administration.workers())
+        kept = [info for info in expected if info.running or info.lease_end > self.clock.now() - HOUR]
+        assert [info for info in found if info.running or info.lease_end > self.clock.now() - HOUR] == kept
 
 
 def by_id(jobs: list[Job]) -> list[Job]:

@@ -1,6 +1,6 @@
 """The random programs are worth their time only if they find bugs: here some are planted, and each has to be found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -8,9 +8,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
 
 from async_job.clock import Clock
-from async_job.core.job import Change, Job
+from async_job.core.job import Change, Job, State
 from async_job.store.memory.store import MemoryStore
-from async_job.store.protocol import BATCH, Stale, Store
+from async_job.store.protocol import BATCH, IdempotencyKey, Index, Place, Stale, Store, Submitted
 from support.program import Program
 from support.stores import Backend
 
@@ -89,6 +89,76 @@ class OneMillisecondLate(MemoryStore):
         return known is None or known.lease_end < self.now()
 
 
+class KeyWithoutFingerprint(MemoryStore):
+    """Another submit under the same idempotency key gets the first one's job."""
+
+    def _submit(self, job: Job, key: IdempotencyKey | None) -> Submitted:
+        return super()._submit(job, key and replace(key, fingerprint=""))
+
+
+class KeyForgotten(MemoryStore):
+    """An idempotency key goes with its job."""
+
+    def _delete(self, id: str) -> Job | None:
+        job = super()._delete(id)
+        if job is None:
+            idempotency = self._table.idempotency
+            self._table.idempotency = {name: kept for name, kept in idempotency.items() if kept[1] != id}
+        return job
+
+
+class KeyTakenInVain(MemoryStore):
+    """An idempotency key is kept though the unique key kept its job out."""
+
+    def _submit(self, job: Job, key: IdempotencyKey | None) -> Submitted:
+        answer = super()._submit(job, key)
+        if key is not None and not answer.created and not answer.replayed and not answer.mismatched:
+            self._table.idempotency[key.name] = key, answer.id
+        return answer
+
+
+class PauseOverlooked(MemoryStore):
+    """What ran before is given out of a paused queue too."""
+
+    def _ready_jobs(self, queues: Sequence[str], limit: int) -> list[Job]:
+        paused = set(self._table.paused)
+        self._table.paused -= {job.queue for job in self._table.jobs.values() if job.attempt and not job.done}
+        ready = super()._ready_jobs(queues, limit)
+        self._table.paused |= paused
+        return ready
+
+
+class DeliveryWithoutChange(MemoryStore):
+    """The delivery is written though the guard does not hold."""
+
+    def _apply(self, change: Change) -> Job | Stale:
+        for delivery in change.deliveries:
+            if delivery.job_id in self._table.jobs:
+                self._table.put_delivery(delivery)
+        return super()._apply(change)
+
+
+class PlaceTwice(MemoryStore):
+    """A page begins with what the one before ended with."""
+
+    async def scan(
+        self, index: Index, after: Place | None, limit: int, newest: bool = False
+    ) -> list[tuple[Place, Job]]:
+        place = Place(after.score, after.id[:-1]) if after is not None and not newest else after
+        return await super().scan(index, place, limit, newest)
+
+
+class DeleteTooMuch(MemoryStore):
+    """A job that waits for its next try is deleted too."""
+
+    def _delete(self, id: str) -> Job | None:
+        job = self._table.jobs.get(id)
+        if job is not None and job.state is State.SCHEDULED:
+            self._table.remove(id)
+            return None
+        return super()._delete(id)
+
+
 BROKEN = [
     WithoutToken,
     WithoutCancel,
@@ -99,6 +169,13 @@ BROKEN = [
     WithoutAging,
     PurgeTooMuch,
     OneMillisecondLate,
+    KeyWithoutFingerprint,
+    KeyForgotten,
+    KeyTakenInVain,
+    PauseOverlooked,
+    DeliveryWithoutChange,
+    PlaceTwice,
+    DeleteTooMuch,
 ]
 
 

@@ -14,7 +14,7 @@ from async_job.store.protocol import Worker
 
 
 class QueueInfo(Struct, frozen=True, kw_only=True):
-    """A queue that holds jobs, is paused, or has been claimed from.
+    """A queue that has jobs queued, is paused, or has been claimed from.
 
     ``ready_since``: since when the first in line may start (milliseconds; ``None``: it is empty). ``started``: how many
     jobs were ever claimed from it; it only rises, so two readings give the rate.

@@ -15,8 +15,8 @@ class Outbox(Protocol):
     """Deliveries come in by ``Store.apply`` (``Change.deliveries``) and stay with their job until it is purged."""
 
     async def take(self, limit: int, hold: int) -> list[Delivery]:
-        """Up to ``limit`` pending deliveries that are due, oldest first. Each is put off by ``hold`` ms, so that
-        nobody else takes it meanwhile; who took it and died is replaced after that."""
+        """Up to ``limit`` pending deliveries that are due, oldest first, then by id, as they were. Each is put off by
+        ``hold`` ms from now, so that nobody else takes it meanwhile; who took it and died is replaced after that."""
         ...
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
