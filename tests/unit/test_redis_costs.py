@@ -1,7 +1,7 @@
 """What a job costs, counted: bytes in memory, commands inside the scripts, and trips. No clock is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from async_job.core.job import Job
 from async_job.core.lifecycle import Succeeded
-from async_job.store.protocol import ClaimId
+from async_job.store.protocol import ClaimId, IdempotencyKey
 from async_job.store.redis.store import RedisStore
 from support.jobs import LEASE, change, make_job, make_worker
 from support.servers import Server
@@ -78,24 +78,30 @@ async def test_memory(store: RedisStore, client: redis.Redis) -> None:
     assert (used() - empty) / JOBS <= 650
 
 
-@pytest.mark.parametrize("extra", ["unique_key", "labels"])
+EXTRAS: dict[str, tuple[Callable[[int], dict[str, Any]], int]] = {
+    "unique key": (lambda n: {"unique_key": f"order-{n:012}"}, 200),
+    "labels": (lambda n: {"labels": {"tenant": f"{n:08}", "kind": "letter"}}, 200),
+    # More than was aimed at; docs/decisions/0006 says why. Seen: 259.
+    "idempotency key": (lambda n: {}, 270),
+}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
 async def test_memory_of_extras(store: RedisStore, client: redis.Redis, extra: str) -> None:
-    async def bytes_a_job(**fields: Any) -> float:
+    async def bytes_a_job(fields: Callable[[int], dict[str, Any]], keys: Sequence[IdempotencyKey] = ()) -> float:
         client.flushall()
         empty = int(client.info("memory")["used_memory"])
-        jobs = [
-            replace(job, **{name: make(n) for name, make in fields.items()})
-            for n, job in enumerate(plain_jobs(store, JOBS))
-        ]
+        jobs = [replace(job, **fields(n)) for n, job in enumerate(plain_jobs(store, JOBS))]
         for at in range(0, JOBS, 250):
-            await store.submit(jobs[at : at + 250])
+            await store.submit(jobs[at : at + 250], keys[at : at + 250])
         return (int(client.info("memory")["used_memory"]) - empty) / JOBS
 
-    values: dict[str, Any] = {
-        "unique_key": lambda n: f"order-{n:012}",
-        "labels": lambda n: {"tenant": f"{n:08}", "kind": "letter"},
-    }
-    assert await bytes_a_job(**{extra: values[extra]}) - await bytes_a_job() <= 200
+    fields, most = EXTRAS[extra]
+    keys: list[IdempotencyKey] = []
+    if extra == "idempotency key":
+        # The fingerprint is 128 bits in base 64.
+        keys = [IdempotencyKey(f"order-{n:012}", f"{n:022}", store.now() + 86_400_000) for n in range(JOBS)]
+    assert await bytes_a_job(fields, keys) - await bytes_a_job(lambda n: {}) <= most
 
 
 async def test_commands_and_trips(store: RedisStore, client: redis.Redis) -> None:

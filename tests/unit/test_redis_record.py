@@ -29,6 +29,8 @@ jobs = some.builds(
     finished_at=some.none() | times,
     kept_until=some.none() | times,
     unique_key=some.none() | texts,
+    owner=some.none() | texts,
+    webhook=some.none() | texts,
     labels=some.dictionaries(texts, texts, max_size=2),
     progress=some.none() | some.builds(Progress, current=some.floats(0, 100), message=some.none() | texts),
     result=some.none() | some.just(b"null"),

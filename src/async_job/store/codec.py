@@ -1,9 +1,10 @@
-"""How the structured fields of a job are written: JSON text, the same in every store."""
+"""How structured fields are written: JSON text, the same in every store."""
 
 from __future__ import annotations
 
 import msgspec
 
+from async_job.core.delivery import Delivery
 from async_job.core.job import Attempt, ErrorInfo, LogLine, Progress
 
 encode = msgspec.json.Encoder().encode
@@ -13,6 +14,8 @@ decode_error = msgspec.json.Decoder(ErrorInfo).decode
 decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 decode_progress = msgspec.json.Decoder(Progress).decode
 decode_log_line = msgspec.json.Decoder(LogLine).decode
+decode_delivery = msgspec.json.Decoder(Delivery).decode
+decode_queues = msgspec.json.Decoder(tuple[str, ...]).decode
 
 LOG_LINES_KEPT = 1_000
 """A job's log keeps its newest lines, up to this many."""

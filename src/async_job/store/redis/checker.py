@@ -12,6 +12,8 @@ from async_job.store.redis.record import Field, text
 
 PAGE = 64
 """Jobs a script call: each is looked for in every index."""
+STAYS = -1
+"""What PTTL answers for a key that does not go by itself."""
 
 
 async def check(link: Link, keys: Keys, now: int | None) -> list[Finding]:
@@ -25,6 +27,13 @@ async def check(link: Link, keys: Keys, now: int | None) -> list[Finding]:
         for found in await _ask(link, scripts.call("check_unique", keys, now, page)):
             key = found.id.removeprefix(f"{keys.root}unique:").replace(":", "/", 1)
             findings[Finding(found.problem, f"holds the unique key {key} and is not live")] = None
+    async for page in _pages(_all_deliveries(link, keys)):
+        findings |= dict.fromkeys(await _ask(link, scripts.call("check_deliveries", keys, now, (), page)))
+    async for page in _pages(_scan(link, f"{keys.root}idempotency:*")):
+        for name, lifetime in zip(page, await link.ask(*(("PTTL", name) for name in page)), strict=True):
+            if lifetime == STAYS:
+                key = text(name).removeprefix(f"{keys.root}idempotency:")
+                findings[Finding(key, "is an idempotency key that would stay for ever")] = None
     return list(findings)
 
 
@@ -42,7 +51,14 @@ async def _all_ids(link: Link, keys: Keys, indexes: list[bytes]) -> AsyncIterato
     fixed = (keys.scheduled, keys.deadlines, keys.running, *keys.finished.values())
     every: list[Field] = [*fixed, *indexes]
     for index in every:
-        async for id in _members(link, index):
+        async for id in _members(link, "ZSCAN", index):
+            yield id
+
+
+async def _all_deliveries(link: Link, keys: Keys) -> AsyncIterator[bytes]:
+    """The ids of all deliveries, then of their indexes."""
+    for read, key in (("HSCAN", keys.deliveries), ("ZSCAN", keys.deliveries_due), ("ZSCAN", keys.deliveries_recent)):
+        async for id in _members(link, read, key):
             yield id
 
 
@@ -56,10 +72,10 @@ async def _scan(link: Link, pattern: str) -> AsyncIterator[bytes]:
             return
 
 
-async def _members(link: Link, index: Field) -> AsyncIterator[bytes]:
+async def _members(link: Link, read: str, key: Field) -> AsyncIterator[bytes]:
     cursor: Field = 0
     while True:
-        [[cursor, flat]] = await link.ask(("ZSCAN", index, cursor, "COUNT", 1000))
+        [[cursor, flat]] = await link.ask((read, key, cursor, "COUNT", 1000))
         for id in flat[::2]:
             yield id
         if cursor == b"0":

@@ -8,6 +8,7 @@ from typing import Final
 
 from async_job.core.job import FINISHED, State
 from async_job.errors import SettingsError
+from async_job.store.protocol import Index
 
 DEFAULT_NAMESPACE: Final = "async-job"
 SYSTEM: Final = ".sys"
@@ -31,6 +32,11 @@ class Keys:
         self.changes = self.root + "changes"
         self.changed = self.root + "changed"
         self.queues = self.root + "queues"
+        self.paused = self.root + "paused"
+        self.started = self.root + "started"
+        self.deliveries = self.root + "deliveries"
+        self.deliveries_due = self.root + "deliveries:due"
+        self.deliveries_recent = self.root + "deliveries:recent"
         self.finished = {state: f"{self.root}finished:{state}" for state in State if state in FINISHED}
         self.schema = self.root + "schema"
         self.health = self.root + "health"
@@ -48,6 +54,14 @@ class Keys:
     def wake(self, queue: str) -> str:
         return f"{self.root}wake:{queue}"
 
+    def index(self, index: Index) -> str:
+        """The sorted set that holds the jobs of an index."""
+        if index.state is State.QUEUED:
+            return self.queue(index.queue)
+        if index.state is State.SCHEDULED:
+            return self.scheduled
+        return self.running if index.state is State.RUNNING else self.finished[index.state]
+
     def worker(self, id: str) -> str:
         return f"{self.root}worker:{id}"
 
@@ -58,5 +72,14 @@ class Keys:
         # A colon within the type must not look like the one behind it.
         return f"{self.root}unique:{type.replace('%', '%25').replace(':', '%3A')}:{key}"
 
+    def idempotency(self, name: str) -> str:
+        return f"{self.root}idempotency:{name}"
+
     def log(self, id: str) -> str:
         return f"{self.root}log:{id}"
+
+    def deliveries_of(self, id: str) -> str:
+        return f"{self.root}deliveries:of:{id}"
+
+    def documents(self, kind: str) -> str:
+        return f"{self.root}documents:{kind}"

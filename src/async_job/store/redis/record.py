@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from async_job.core.delivery import Delivery, DeliveryState
 from async_job.core.job import ORIGINAL_WORD, Change, Job, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
@@ -58,6 +59,8 @@ READ: Final[dict[str, Callable[[bytes], Any]]] = {
     "kept_until": int,
     "cancel_requested_at": int,
     "unique_key": text,
+    "owner": text,
+    "webhook": text,
     "labels": codec.decode_labels,
     "progress": codec.decode_progress,
     "result": bytes,
@@ -134,6 +137,12 @@ def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
         else:
             maybe_drop.append(name)
     return set_fields, drop, maybe_drop
+
+
+def encode_delivery(delivery: Delivery) -> tuple[Field, Field, Field, Field]:
+    """A delivery as the scripts take it: id, time of creation, when it is due ('' unless it is pending), and JSON."""
+    due: Field = delivery.due_at if delivery.state is DeliveryState.PENDING else ""
+    return delivery.id, delivery.created_at, due, codec.encode(delivery)
 
 
 def decode(id: str, flat: Sequence[bytes], **overrides: Any) -> Job | None:

@@ -12,22 +12,34 @@ from async_job.store.redis.record import Field
 
 NAMES: Final = (
     *("submit", "claim", "apply", "report"),
-    *("enroll", "extend", "retire"),
-    *("rescuable", "overdue", "purge", "counts", "check", "check_unique", "health"),
+    *("enroll", "extend", "retire", "rescuable", "overdue", "purge", "delete"),
+    *("scan", "ahead", "counts", "queues", "resume", "workers"),
+    *("take", "settle", "deliveries"),
+    *("check", "check_unique", "check_deliveries", "health"),
 )
+PARTS: Final = {
+    "apply": ("outbox",),
+    "settle": ("outbox",),
+    "take": ("outbox",),
+    "deliveries": ("outbox",),
+    "check_deliveries": ("outbox",),
+    "purge": ("outbox", "removal"),
+    "delete": ("outbox", "removal"),
+}
+"""What some scripts have in common, beside what all have."""
 
 
 def _read(name: str) -> str:
     return (files("async_job.store.redis") / "lua" / f"{name}.lua").read_text()
 
 
-def _script(name: str, shared: str) -> bytes:
+def _script(name: str) -> bytes:
     # The first line says what kind of script it is and has to stay the first.
     head, _, body = _read(name).partition("\n")
-    return f"{head}\n{shared}\n{body}".encode()
+    return "\n".join((head, _read("shared"), *map(_read, PARTS.get(name, ())), body)).encode()
 
 
-TEXTS: Final[dict[str, bytes]] = {name: _script(name, _read("shared")) for name in NAMES}
+TEXTS: Final[dict[str, bytes]] = {name: _script(name) for name in NAMES}
 HASHES: Final[dict[str, str]] = {name: sha1(text, usedforsecurity=False).hexdigest() for name, text in TEXTS.items()}
 
 LOAD: Final[list[tuple[Field, ...]]] = [("SCRIPT", "LOAD", text) for text in TEXTS.values()]

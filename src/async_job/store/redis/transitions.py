@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from async_job.core.job import FINISHED, PRIORITY_STEP, Change, Job, LogLine, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
-from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, Stale, Submitted
+from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted
 from async_job.store.redis import scripts
 from async_job.store.redis.keys import Keys
-from async_job.store.redis.record import Field, decode, encode, encode_change, text
+from async_job.store.redis.record import Field, decode, encode, encode_change, encode_delivery, text
 
 FOR_EVER: Final = 100 * 365 * 86_400_000
 """Finished jobs lie in the order of ``kept_until``; what is kept for ever is as if kept for a hundred years."""
@@ -37,14 +37,27 @@ class Declared:
         return iter(self._places)
 
 
-def draft_job(job: Job) -> tuple[Job, list[Field]]:
-    return job, encode(job)
+Submission = tuple[Job, IdempotencyKey | None]
 
 
-def submit(keys: Keys, now: int | None, drafts: list[tuple[Job, list[Field]]]) -> tuple[Field, ...]:
+class JobDraft(NamedTuple):
+    job: Job
+    fields: list[Field]
+    key: str | None
+    kept: bytes
+
+
+def draft_job(submission: Submission) -> JobDraft:
+    job, key = submission
+    if key is None:
+        return JobDraft(job, encode(job), None, b"")
+    return JobDraft(job, encode(job), key.name, codec.encode((job.id, key.fingerprint, key.expires_at)))
+
+
+def submit(keys: Keys, now: int | None, drafts: list[JobDraft]) -> tuple[Field, ...]:
     declared = Declared(keys)
     arguments: list[Field] = []
-    for job, fields in drafts:
+    for job, fields, key, kept in drafts:
         scheduled = job.state is State.SCHEDULED
         arguments += (
             job.id,
@@ -54,23 +67,34 @@ def submit(keys: Keys, now: int | None, drafts: list[tuple[Job, list[Field]]]) -
             job.scheduled_for if scheduled else job.rank,
             "" if job.start_by is None or job.attempt else job.start_by,
             f"{job.version} {job.state} {job.reason}",
+            0 if key is None else declared.place(keys.idempotency(key)),
             len(fields),
         )
         arguments += fields
-    queues = {job.queue for job, _ in drafts}
+        if key is not None:
+            arguments.append(kept)
+    queues = {draft.job.queue for draft in drafts}
     return scripts.call("submit", keys, now, declared, (len(queues), *queues, len(drafts), *arguments))
 
 
-def submitted(jobs: list[Job], answers: list[bytes]) -> list[Submitted]:
-    found = [text(answer) for answer in answers]
-    return [Submitted(id, created=id == job.id) for job, id in zip(jobs, found, strict=True)]
+def submitted(submissions: list[Submission], answers: list[Any]) -> list[Submitted]:
+    return [_submitted(job.id, answer) for (job, _), answer in zip(submissions, answers, strict=True)]
 
 
-def claim(keys: Keys, now: int | None, claim_id: ClaimId, queues: Iterable[str], limit: int) -> tuple[Field, ...]:
-    declared = [keys.worker(claim_id.worker), keys.claims(claim_id.worker)]
+def _submitted(id: str, answer: Any) -> Submitted:
+    if isinstance(answer, bytes):
+        found = text(answer)
+        return Submitted(found, created=found == id)
+    first, word = answer
+    return Submitted(text(first), created=False, replayed=word == b"replayed", mismatched=word == b"mismatched")
+
+
+def claimable(keys: Keys, worker: str, queues: Iterable[str]) -> list[Field]:
+    """The keys that a claim looks at."""
+    declared: list[Field] = [keys.worker(worker), keys.claims(worker), keys.paused, keys.started]
     for queue in dict.fromkeys(queues):
         declared += (keys.queue(queue), keys.wake(queue))
-    return scripts.call("claim", keys, now, declared, (claim_id.worker, claim_id.n, limit, claim_id.token))
+    return declared
 
 
 def claimed(claim_id: ClaimId, reply: list[Any]) -> Claimed:
@@ -117,10 +141,12 @@ class ChangeDraft(NamedTuple):
     drop: list[str]
     maybe_drop: list[str]
     lines: list[Field]
+    deliveries: list[Field]
 
 
 def draft_change(change: Change) -> ChangeDraft:
-    return ChangeDraft(change, *encode_change(change), _lines(change.log))
+    deliveries = [field for delivery in change.deliveries for field in encode_delivery(delivery)]
+    return ChangeDraft(change, *encode_change(change), _lines(change.log), deliveries)
 
 
 def apply(keys: Keys, now: int | None, drafts: list[ChangeDraft]) -> tuple[Field, ...]:
@@ -132,7 +158,7 @@ def apply(keys: Keys, now: int | None, drafts: list[ChangeDraft]) -> tuple[Field
 
 
 def _change(keys: Keys, declared: Declared, draft: ChangeDraft) -> list[Field]:
-    change, set_fields, drop, maybe_drop, lines = draft
+    change, set_fields, drop, maybe_drop, lines, deliveries = draft
     job, guard = change.job, change.guard
     for_ever = change.state in FINISHED and change.get("kept_until") is None
     flags = (("u", guard.uncancelled), ("l", guard.lapsed), ("o", change.outcome), ("e", for_ever))
@@ -142,8 +168,8 @@ def _change(keys: Keys, declared: Declared, draft: ChangeDraft) -> list[Field]:
         *(job.id, guard.state, guard.token or "", "".join(letter for letter, is_set in flags if is_set), job.version),
         *(change.state, change.fields["reason"], _score(change), "" if start_by is None else start_by),
         *(queue, _unique(keys, declared, job), declared.place(keys.log(job.id)) if lines else 0),
-        *(len(set_fields), len(drop), len(maybe_drop), len(lines)),
-        *(*set_fields, *drop, *maybe_drop, *lines),
+        *(len(set_fields), len(drop), len(maybe_drop), len(lines), len(change.deliveries)),
+        *(*set_fields, *drop, *maybe_drop, *lines, *deliveries),
     ]
 
 

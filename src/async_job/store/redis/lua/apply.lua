@@ -1,12 +1,14 @@
 #!lua flags=allow-oom
 -- KEYS 12…: queues each with its wake list behind it, unique keys and logs; items name them by their place (0: none).
--- ARGV 4: how many items. Each begins with a head of 16: id, guard's state, guard's token, flags (u: uncancelled,
+-- ARGV 4: how many items. Each begins with a head of 17: id, guard's state, guard's token, flags (u: uncancelled,
 -- l: lapsed, o: outcome, e: kept for ever), the version that was decided on, then as it is after the change: state,
 -- reason, score in the index of the state ('': as the stored job says), deadline; queue, unique key, log; and how many
--- fields and values to set, fields to drop, fields to drop if the version is another one, and lines for the log. These
--- follow. Answers for each its new version, or a word with the fields of the job.
+-- fields and values to set, fields to drop, fields to drop if the version is another one, lines for the log, and
+-- deliveries. These follow; a delivery is its id, time of creation, when it is due ('' unless pending), and the whole as
+-- JSON. Answers for each its new version, or a word with the fields of the job.
 
-local HEAD = 16
+local HEAD = 17
+local DELIVERY = 4
 local HOUR = 3600000
 local LOG_LINES_KEPT = 1000
 
@@ -65,7 +67,7 @@ for n = 2, ARGV[4] + 1 do
       accepted[#accepted + 1] = {at, n, stored[1], stored[2], (stored[4] or 1) + 1}
     end
   end
-  at = at + HEAD + ARGV[at + 12] + ARGV[at + 13] + ARGV[at + 14] + ARGV[at + 15]
+  at = at + HEAD + ARGV[at + 12] + ARGV[at + 13] + ARGV[at + 14] + ARGV[at + 15] + DELIVERY * ARGV[at + 16]
 end
 
 local left, entered, listed, entries, woken = {}, {}, {}, {}, {}
@@ -113,7 +115,7 @@ local function enter(at, id, state)
   end
 end
 
-local function write_fields(at, key, version)
+local function write_item(at, key, version)
   local set, drop, maybe, lines = ARGV[at + 12] + 0, ARGV[at + 13] + 0, ARGV[at + 14] + 0, ARGV[at + 15] + 0
   local first = at + HEAD
   call('HSET', key, 'version', version, unpack(ARGV, first, first + set - 1))
@@ -126,13 +128,17 @@ local function write_fields(at, key, version)
     call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
     call('LTRIM', log, -LOG_LINES_KEPT, -1)
   end
+  first = first + lines
+  for from = first, first + DELIVERY * ARGV[at + 16] - 1, DELIVERY do
+    put_delivery(ARGV[at], unpack(ARGV, from, from + DELIVERY - 1))
+  end
 end
 
 for _, item in ipairs(accepted) do
   local at, before, token, version = item[1], item[3], item[4], item[5]
   local id, after = ARGV[at], ARGV[at + 5]
   local key = jobs .. id
-  write_fields(at, key, version)
+  write_item(at, key, version)
   if before ~= 'running' or after ~= 'running' then
     leave(at, id, before, token)
     enter(at, id, after)

@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
--- KEYS 12: the worker, 13: its claims, 14…: each queue and its wake list in turn.
+-- KEYS 12: the worker, 13: its claims, 14: paused queues, 15: how many jobs each queue has started, 16…: each queue and
+-- its wake list in turn.
 -- ARGV 4: worker, 5: number of the claim, 6: limit, 7: token.
 -- Answers the time, when the next scheduled job is due (or ''), and each job as it was: id, fields, and (unless
 -- the claim is a repeated one) its new attempt and version.
 
 local BATCH = 256
 local MOST_SKIPPED = 8192
+local QUEUES = 16
 local worker, claims = KEYS[12], KEYS[13]
 local number, limit, token = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
@@ -106,12 +108,17 @@ local function start(id)
   answers[#answers + 1] = {id, fields, attempt, version}
 end
 
-for at = 14, #KEYS, 2 do
-  if #answers >= limit then break end
-  local ids = ready(KEYS[at], limit - #answers)
+local paused = {}
+for _, queue in ipairs(call('SMEMBERS', KEYS[14])) do paused[root .. 'queue:' .. queue] = true end
+
+for at = QUEUES, #KEYS, 2 do
+  local queue, before = KEYS[at], #answers
+  if before >= limit then break end
+  local ids = paused[queue] and {} or ready(queue, limit - before)
   if #ids > 0 then
     for _, id in ipairs(ids) do start(id) end
-    call('ZREM', KEYS[at], unpack(ids))
+    call('ZREM', queue, unpack(ids))
+    call('HINCRBY', KEYS[15], string.sub(queue, #root + #'queue:' + 1), #answers - before)
   end
 end
 
@@ -123,8 +130,8 @@ if #answers > 0 then
 end
 record(entries)
 if #answers == limit then
-  for at = 14, #KEYS, 2 do
-    if call('EXISTS', KEYS[at]) == 1 then wake(KEYS[at + 1]) end
+  for at = QUEUES, #KEYS, 2 do
+    if not paused[KEYS[at]] then wake(KEYS[at + 1], KEYS[at]) end
   end
 end
 return {now, due or '', answers}

@@ -13,21 +13,14 @@ table.sort(due, function(one, other)
   return one[2] < other[2]
 end)
 
-local names, left = {}, {}
-local count = math.min(#due, limit)
-for n = 1, count do
-  local id, key = due[n][1], due[n][3]
-  names[#names + 1] = jobs .. id
-  names[#names + 1] = root .. 'log:' .. id
-  gather(left, key, nil, id)
+local ids, indexes = {}, {}
+for n = 1, math.min(#due, limit) do
+  ids[n], indexes[n] = due[n][1], due[n][3]
 end
-if count > 0 then
-  call('DEL', unpack(names))
-  write_all('ZREM', left)
-end
+remove(ids, indexes)
 
 -- A queue that has emptied is no longer listed; the next job in it lists it again.
 for _, queue in ipairs(call('SRANDMEMBER', queues, QUEUES_LOOKED_AT)) do
   if call('EXISTS', root .. 'queue:' .. queue) == 0 then call('SREM', queues, queue) end
 end
-return {now, count}
+return {now, #ids}

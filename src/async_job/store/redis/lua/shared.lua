@@ -26,9 +26,9 @@ local function record(entries)
   call('XADD', changes, 'MINID', '~', first_kept, string.format('0-%.0f', last), unpack(entries))
 end
 
--- One token wakes one idle worker; its claim passes the token on when it leaves work behind.
-local function wake(list)
-  if call('LLEN', list) == 0 then call('RPUSH', list, '1') end
+-- One token wakes one idle worker; its claim passes the token on when it leaves work behind. `queue`: only if it holds any.
+local function wake(list, queue)
+  if call('LLEN', list) == 0 and (not queue or call('EXISTS', queue) == 1) then call('RPUSH', list, '1') end
 end
 
 local function unique_key(type, key)

@@ -1,0 +1,38 @@
+#!lua flags=no-writes
+-- ARGV 4…: ids of deliveries. Compares each with its job and the indexes. Answers ids of jobs and problems in turn.
+
+local answers = {now}
+local function tell(id, problem)
+  answers[#answers + 1] = id
+  answers[#answers + 1] = problem
+end
+
+-- A record that went by itself is left to `purge`, and its deliveries are too.
+local function has_job(id)
+  if call('EXISTS', jobs .. id) == 1 then return true end
+  for _, index in pairs(finished) do
+    if call('ZSCORE', index, id) then return true end
+  end
+  return false
+end
+
+for at = 4, #ARGV do
+  local id = ARGV[at]
+  local text = call('HGET', deliveries, id)
+  local due, made = tonumber(call('ZSCORE', due_deliveries, id) or ''), tonumber(call('ZSCORE', recent_deliveries, id) or '')
+  if text then
+    local delivery = cjson.decode(text)
+    local job = delivery.job_id
+    local of_job = tonumber(call('ZSCORE', deliveries_of(job), id) or '')
+    if not has_job(job) then tell(job, 'is gone, but not its delivery ' .. id) end
+    if due ~= (delivery.state == 'pending' and delivery.due_at or nil) then
+      tell(job, 'its delivery ' .. id .. ' has the wrong place in deliveries:due')
+    end
+    if made ~= delivery.created_at or of_job ~= delivery.created_at then
+      tell(job, 'its delivery ' .. id .. ' is not where deliveries are looked for')
+    end
+  elseif due or made then
+    tell(id, 'is in an index of deliveries and should not be')
+  end
+end
+return answers

@@ -1,0 +1,45 @@
+"""Webhook deliveries in Redis; see ``store.outbox``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from async_job.core.delivery import Delivery
+from async_job.store import codec
+from async_job.store.protocol import BATCH
+from async_job.store.redis.keys import Keys
+from async_job.store.redis.record import encode_delivery
+from async_job.store.redis.trips import Trips
+
+
+class RedisOutbox:
+    def __init__(self, trips: Trips, keys: Keys) -> None:
+        self._trips = trips
+        self._keys = keys
+
+    async def take(self, limit: int, hold: int) -> list[Delivery]:
+        taken: list[Delivery] = await self._trips.run("take", _read, (), (min(limit, BATCH), hold))
+        return taken
+
+    async def settle(self, deliveries: Sequence[Delivery]) -> None:
+        for at in range(0, len(deliveries), BATCH):
+            batch = deliveries[at : at + BATCH]
+            arguments = [field for one in batch for field in (one.job_id, *encode_delivery(one))]
+            await self._trips.run("settle", lambda reply: None, (), arguments)
+
+    async def deliveries(self, job_id: str) -> list[Delivery]:
+        found: list[Delivery] = await self._trips.run("deliveries", _read, [self._keys.deliveries_of(job_id)], (0, ""))
+        return found
+
+    async def recent(self, limit: int) -> list[Delivery]:
+        if limit < 1:
+            return []
+        found: list[Delivery] = await self._trips.run(
+            "deliveries", _read, [self._keys.deliveries_recent], (limit, "newest")
+        )
+        return found
+
+
+def _read(reply: list[Any]) -> list[Delivery]:
+    return [codec.decode_delivery(delivery) for delivery in reply[1:] if delivery is not None]
