@@ -13,10 +13,10 @@ from async_job.cli.access import HOLD
 from async_job.cli.view import JobView
 from async_job.core.job import Job
 from async_job.errors import UnknownType, UsageError
+from async_job.job_view import view_job
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
 from async_job.store.open import sqlite_path
-from async_job.web.schemas import view_job
 
 
 def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) -> Jobs:

@@ -9,6 +9,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from async_job.errors import AsyncJobError
+from async_job.job_view import JobView
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
 from async_job.web import guard
@@ -20,7 +21,7 @@ from async_job.web.handlers.submissions import Submissions
 from async_job.web.handlers.system import System
 from async_job.web.operation import Operation, Resource
 from async_job.web.problems import Problem, problem_of, request_id
-from async_job.web.schemas import JobView, Submission
+from async_job.web.schemas import Submission
 from async_job.web.schemas_system import JobTypes, Live, Ready
 
 SERVER_ERROR: Final = "an error in the server; its log has it under this request_id"

@@ -7,10 +7,10 @@ from typing import Final
 from starlette.types import Scope
 
 from async_job.core.job import Job, State
+from async_job.job_view import view_job
 from async_job.jobs import Jobs
 from async_job.web.answer import Answer, Headers, json_answer
 from async_job.web.problems import retry_after
-from async_job.web.schemas import view_job
 
 LONGEST_RETRY_AFTER: Final = 3600
 

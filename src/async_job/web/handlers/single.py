@@ -7,12 +7,12 @@ import asyncio
 from starlette.types import Receive, Scope
 
 from async_job.core.job import Job, State
+from async_job.job_view import job_path, view_error
 from async_job.jobs import Jobs
 from async_job.web.answer import JSON, Answer, Headers
 from async_job.web.job_answer import JobAnswers, etag
 from async_job.web.problems import Problem, retry_after
 from async_job.web.request import header, matches_etag, path_job, wait_within
-from async_job.web.schemas import job_path, view_error
 from async_job.web.waiting import applied, wait_for
 
 

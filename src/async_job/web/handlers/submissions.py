@@ -8,13 +8,14 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from async_job.errors import JobNotFound, StoreUnavailable
+from async_job.job_view import job_path
 from async_job.jobs import Jobs
 from async_job.web.answer import Answer
 from async_job.web.body import check_input, decode, read_json
 from async_job.web.handlers.original import refuse_idempotency_key
 from async_job.web.job_answer import JobAnswers
 from async_job.web.request import wait_within
-from async_job.web.schemas import Submission, job_path
+from async_job.web.schemas import Submission
 from async_job.web.waiting import applied, is_done, wait_for
 
 decode_submission = msgspec.json.Decoder(Submission).decode
