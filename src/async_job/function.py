@@ -49,6 +49,11 @@ class JobFunction(Generic[P, R, C]):
         return self.defaults.type
 
     @property
+    def options(self) -> Options:
+        """What ``with_options`` has set for the jobs that are submitted through this."""
+        return self._options
+
+    @property
     def description(self) -> str:
         """The function's docstring, without its indentation; empty if it has none."""
         return inspect.getdoc(self.function) or ""

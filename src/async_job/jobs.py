@@ -13,7 +13,7 @@ from async_job.blocking import Blocking
 from async_job.clock import Clock
 from async_job.connections import Connections
 from async_job.context import Context
-from async_job.core.job import Job, State
+from async_job.core.job import Job
 from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryRequested, decide
 from async_job.core.query import Query, check_limit
 from async_job.core.submission import NO_OPTIONS, Options
@@ -21,21 +21,17 @@ from async_job.demo import make_demo
 from async_job.errors import (
     AsyncJobError,
     InvalidInput,
-    JobCancelled,
-    JobExpired,
-    JobFailed,
     JobNotFound,
-    NoResult,
     NotFinished,
     RegistrationError,
     StoreUnavailable,
     UniqueKeyHeld,
     UnknownType,
-    WaitTimeout,
 )
 from async_job.finding import Page, find
 from async_job.function import JobFunction, Runner, make_defaults
 from async_job.handle import Handle
+from async_job.outcome import not_within, result_of
 from async_job.settings import Loaded, Settings, load
 from async_job.store.open import make_store
 from async_job.store.protocol import IdempotencyKey, Store
@@ -245,7 +241,7 @@ class Jobs:
     async def submit_many(self, requests: Sequence[Request[R]]) -> list[Handle[R] | AsyncJobError]:
         """Stores a job for each request, all in one step; one answer each, in order. A request that cannot be taken
         is answered by the error that ``submit`` would raise, and does not hold up the others."""
-        answers = await submit_all(await self.store(), requests, self.retention)
+        answers = await submit_all(await self.store(), requests, self.settings)
         return [answer if isinstance(answer, AsyncJobError) else Handle(self, answer) for answer in answers]
 
     async def get(self, id: str) -> Job:
@@ -260,7 +256,7 @@ class Jobs:
         """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
         job = await self.watch(id, lambda job: job.done, timeout)
         if not job.done:
-            raise WaitTimeout(f"job {id} has not finished within {timeout:g} s: it is {job.state}", job)
+            raise not_within(job, timeout)
         return job
 
     async def watch(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job:
@@ -274,16 +270,8 @@ class Jobs:
     async def result(self, id: str, timeout: float | None = None) -> Any:
         """The job's result when it has ended; see ``Handle.result`` for what it raises."""
         job = await self.wait(id, timeout)
-        if job.state is State.SUCCEEDED:
-            found = self.functions.get(job.type)
-            if job.result is None:
-                raise NoResult(f"the result of job {id} is no longer kept", job)
-            return found.result.decode(job.result) if found else msgspec.json.decode(job.result)
-        says = f"job {id} ({job.type}) {job.state}"
-        if job.error is not None:
-            says += f": {job.error.message}"
-        raised = {State.FAILED: JobFailed, State.CANCELLED: JobCancelled, State.EXPIRED: JobExpired}[job.state]
-        raise raised(says, job)
+        found = self.functions.get(job.type)
+        return result_of(job, found.result.decode if found else msgspec.json.decode)
 
     async def cancel(self, id: str) -> Job:
         """Asks for a cancel; see ``Handle.cancel``. Raises ``AlreadyFinished`` and ``JobNotFound``."""
