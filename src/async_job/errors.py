@@ -10,6 +10,7 @@ AsyncJobError
 │   ├── InvalidOptions          an option of a submit or a list has a value that cannot be
 │   ├── KeyReused               an idempotency key was used for something else before
 │   ├── UnknownType             no function is registered under this name
+│   ├── NotAllowed              the API key is missing, unknown, or not good for this
 │   └── ForkError               an object was carried into another process
 ├── JobNotFound                 no such job, or it is no longer kept
 ├── Conflict                    the job's state does not allow this
@@ -104,6 +105,11 @@ class UnknownType(UsageError):
         listed = ", ".join(known) or "none"
         super().__init__(f"no job type {type!r} is registered here (registered: {listed})")
         self.type = type
+        self.known = known
+
+
+class NotAllowed(UsageError):
+    """The server wants an API key, does not know this one, or the key is not good for what was asked."""
 
 
 class ForkError(UsageError):

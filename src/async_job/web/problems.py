@@ -91,7 +91,7 @@ def problem_of(error: AsyncJobError) -> Problem | None:
         case InvalidOptions():
             return Problem(422, "invalid_option", text, option=error.option)
         case UnknownType():
-            return Problem(422, "unknown_type", text)
+            return Problem(422, "unknown_type", text, job_type=error.type, known=error.known)
         case JobNotFound():
             return Problem(404, "job_not_found", text)
         case UniqueKeyHeld():
