@@ -364,3 +364,16 @@ class TestSeveral:
             (job,) = await claim(store, n)
         assert [attempt.number for attempt in job.attempts] == [*range(9, 59)]
         assert await store.report([Beat("a", "w:59")]) == [Answer.OK]
+
+
+async def test_a_job_that_was_retried_does_not_expire_by_a_decision_made_before(
+    store: Store, clock: ManualClock
+) -> None:
+    """Two expirers find the job overdue; the first one's change is written, somebody retries, then the second's comes."""
+    await submit(store, "a", start_by=store.now() + 1)
+    clock.advance(1)
+    (overdue,) = await store.overdue(10)
+    late = change(overdue, Overdue(), store.now())
+    expired = await tell(store, overdue, Overdue())
+    retried = await tell(store, expired, RetryRequested())
+    assert await store.apply([late]) == [Stale(retried)]

@@ -183,7 +183,7 @@ class TestGuards:
     @pytest.mark.parametrize("state", [State.SCHEDULED, State.QUEUED])
     @pytest.mark.parametrize("event", [CancelRequested(), Overdue()])
     def test_a_waiting_job_only_has_to_wait_still(self, state: State, event: Event) -> None:
-        assert decided(job_in(state), event).guard == Guard(state=state)
+        assert decided(job_in(state), event).guard == Guard(state=state, deadline=event == Overdue())
 
     def test_a_retry_only_needs_the_end(self) -> None:
         assert decided(job_in(State.FAILED), RetryRequested()).guard == Guard(state=State.FAILED)

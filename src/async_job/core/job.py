@@ -176,12 +176,14 @@ class Guard(Struct, frozen=True, kw_only=True):
 
     ``token``: held by this run (``None``: whoever). ``uncancelled``: nobody has asked for a cancel.
     ``lapsed``: the lease of the worker that holds the job is over, or the worker is retired or unknown.
+    ``deadline``: it still has one to be started by, which a retry takes away.
     """
 
     state: State
     token: str | None = None
     uncancelled: bool = False
     lapsed: bool = False
+    deadline: bool = False
 
 
 class Change(Struct, frozen=True, kw_only=True):

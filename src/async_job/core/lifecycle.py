@@ -297,7 +297,7 @@ def _expire(job: Job, now: int, retention: Retention) -> Change:
         raise NotOverdue(f"job {job.id} has no deadline that has passed", job)
     fields = _end(State.EXPIRED, "expired", now, retention)
     fields["error"] = ErrorInfo(kind=ErrorKind.EXPIRED, message="not started by its deadline", at=now)
-    return Change(job=job, guard=Guard(state=job.state), fields=fields)
+    return Change(job=job, guard=Guard(state=job.state, deadline=True), fields=fields)
 
 
 def _state(state: State, reason: str, now: int) -> dict[str, Any]:

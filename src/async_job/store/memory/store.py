@@ -227,6 +227,7 @@ class MemoryStore:
             and (guard.token is None or job.token == guard.token)
             and not (guard.uncancelled and job.cancel_requested_at is not None)
             and not (guard.lapsed and not self._lapsed(worker_of(job.token)))
+            and not (guard.deadline and job.start_by is None)
         )
 
     def _lapsed(self, worker: str) -> bool:

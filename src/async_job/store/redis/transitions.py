@@ -161,7 +161,8 @@ def _change(keys: Keys, declared: Declared, draft: ChangeDraft) -> list[Field]:
     change, set_fields, drop, maybe_drop, lines, deliveries = draft
     job, guard = change.job, change.guard
     for_ever = change.state in FINISHED and change.get("kept_until") is None
-    flags = (("u", guard.uncancelled), ("l", guard.lapsed), ("o", change.outcome), ("e", for_ever))
+    guarded = (("u", guard.uncancelled), ("l", guard.lapsed), ("d", guard.deadline))
+    flags = (*guarded, ("o", change.outcome), ("e", for_ever))
     start_by = change.get("start_by")
     queue = declared.place(keys.queue(job.queue), keys.wake(job.queue))
     return [

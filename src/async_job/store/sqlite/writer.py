@@ -214,6 +214,7 @@ class Writer:
             "guard_token": guard.token,
             "guard_uncancelled": guard.uncancelled,
             "guard_lapsed": guard.lapsed,
+            "guard_deadline": guard.deadline,
             "now": self._clock.now(),
         }
         try:

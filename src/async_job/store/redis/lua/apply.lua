@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- KEYS 12…: queues each with its wake list behind it, unique keys and logs; items name them by their place (0: none).
--- ARGV 4: how many items. Each begins with a head of 17: id, guard's state, guard's token, flags (u: uncancelled,
--- l: lapsed, o: outcome, e: kept for ever), the version that was decided on, then as it is after the change: state,
+-- ARGV 4: how many items. Each begins with a head of 17: id, guard's state, guard's token, flags (u: uncancelled, l:
+-- lapsed, d: deadline, o: outcome, e: kept for ever), the version decided on, then as it is after the change: state,
 -- reason, score in the index of the state ('': as the stored job says), deadline; queue, unique key, log; and how many
 -- fields and values to set, fields to drop, fields to drop if the version is another one, lines for the log, and
 -- deliveries. These follow; a delivery is its id, time of creation, when it is due ('' unless pending), and the whole as
@@ -32,10 +32,11 @@ local function lapsed(token)
 end
 
 -- Why the item is not written ('stale', 'told') and who holds its unique key; nil: it may be.
-local function refusal(at, id, state, token, cancelled)
+local function refusal(at, id, state, token, cancelled, start_by)
   local given = ARGV[at + 2]
   if state ~= ARGV[at + 1] or (given ~= '' and token ~= given)
-    or (cancelled and flag(at, 'u')) or (flag(at, 'l') and not lapsed(token)) then
+    or (cancelled and flag(at, 'u')) or (flag(at, 'l') and not lapsed(token))
+    or (flag(at, 'd') and not start_by) then
     if token == given and state ~= 'running' and flag(at, 'o') then return 'told' end
     return 'stale'
   end
@@ -56,11 +57,11 @@ local answers, accepted = {now}, {}
 local at = 5
 for n = 2, ARGV[4] + 1 do
   local id = ARGV[at]
-  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'cancel_requested_at', 'version')
+  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'cancel_requested_at', 'version', 'start_by')
   if not stored[1] then
     answers[n] = {'gone'}
   else
-    local word, holder = refusal(at, id, stored[1], stored[2] or '', stored[3])
+    local word, holder = refusal(at, id, stored[1], stored[2] or '', stored[3], stored[5])
     if word then
       answers[n] = {word, call('HGETALL', jobs .. id), holder or ''}
     else

@@ -3,6 +3,7 @@ UPDATE jobs SET {assignments}, version = version + 1
 WHERE id = :id AND state = :guard_state
     AND (:guard_token IS NULL OR token = :guard_token)
     AND NOT (:guard_uncancelled AND cancel_requested_at IS NOT NULL)
+    AND NOT (:guard_deadline AND start_by IS NULL)
     AND NOT (
         :guard_lapsed
         AND EXISTS (SELECT 1 FROM workers WHERE workers.id = jobs.worker AND workers.lease_end > :now)
