@@ -35,6 +35,11 @@ AsyncJobError
 │   ├── NotEnrolled             the worker id was retired or never enrolled
 │   ├── LeaseOver               the worker's lease is over and not yet renewed
 │   └── StaleClaim              a claim id lower than one already used
+├── WebhookError
+│   ├── EndpointNotFound        there is no webhook endpoint of this name
+│   ├── EndpointExists          there is one already
+│   ├── DeliveryNotFound        no such delivery, or its job is no longer kept
+│   └── AddressRefused          a host name leads to an address that no webhook may go to
 └── ServerError                 the HTTP client's view of a server that cannot answer
 """
 
@@ -227,6 +232,35 @@ class LeaseOver(WorkerError):
 
 class StaleClaim(WorkerError):
     """A claim id lower than one that was already used."""
+
+
+class WebhookError(AsyncJobError):
+    """Something about webhooks cannot be done."""
+
+
+class EndpointNotFound(WebhookError):
+    """There is no webhook endpoint of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no webhook endpoint {name!r}; `async-job webhooks list` shows all")
+
+
+class EndpointExists(WebhookError):
+    """There is a webhook endpoint of this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a webhook endpoint {name!r} already; remove it first, or take another name")
+
+
+class DeliveryNotFound(WebhookError):
+    """There is no webhook delivery under this id, or its job is no longer kept."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"no webhook delivery {id}: it never existed, or its job is no longer kept")
+
+
+class AddressRefused(WebhookError):
+    """A host name leads to an address that no webhook may go to."""
 
 
 class ServerError(AsyncJobError):

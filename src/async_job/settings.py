@@ -32,8 +32,10 @@ HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 CENTURY: Final = 36_525 * DAY
 NAME_PATTERN: Final = rf"^{NAME.pattern}\Z"
+FERNET_KEY: Final = "[A-Za-z0-9_-]{43}="
 NAME_RULE: Final = "1 to 64 letters, digits or any of _ . -"
 PREFIX: Final = "ASYNC_JOB_"
+MASK: Final = "***"
 RESERVED: Final = ("ASYNC_JOB_URL", "ASYNC_JOB_CHILD")
 """Variables that are no settings: the server for the commands, and what a supervisor tells its children
 (also with more behind an underscore)."""
@@ -138,6 +140,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_result: Annotated[int, _bytes("The largest result of a job, as JSON.")] = MIB
     max_depth: Annotated[int, _number("How deep an input may be nested.", least=1, most=500)] = 64
     max_wait: Annotated[float, _seconds("How long a request may wait for a job.", most=HOUR)] = 60.0
+    webhook_key: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(?:{FERNET_KEY}(?:,{FERNET_KEY})*)?\Z",
+            description="Encrypts the secrets of webhooks, which need it. `async-job webhooks key` makes one.",
+            extra={"allowed": "keys of 44 characters with commas between; the first encrypts", "default": "none"},
+        ),
+    ] = ""
+    webhook_allow_private: Annotated[
+        bool, Meta(description="Deliver webhooks to private and loopback addresses, too; for development.")
+    ] = False
+    webhook_allow_http: Annotated[
+        bool, Meta(description="Deliver webhooks without TLS, too; for development.")
+    ] = False
     allow_eviction: Annotated[
         bool, Meta(description="Use a Redis that may drop keys when its memory is full, and so lose jobs.")
     ] = False
@@ -236,8 +252,9 @@ def is_loopback(host: str) -> bool:
 
 
 def masked(settings: Settings) -> Settings:
-    """The settings as they may be shown to people: passwords in URLs are blotted out."""
-    return msgspec.structs.replace(settings, store=masked_url(settings.store))
+    """The settings as they may be shown to people: keys, and passwords in URLs, are blotted out."""
+    key = settings.webhook_key and MASK
+    return msgspec.structs.replace(settings, store=masked_url(settings.store), webhook_key=key)
 
 
 class Loaded(Struct, frozen=True):
@@ -362,6 +379,8 @@ def _wrong(setting: Setting, found: Found) -> SettingsError:
     value = shown(found.value)
     if setting.name == "store":
         value = masked_url(value)
+    if setting.name == "webhook_key":
+        value = MASK
     return SettingsError(f"{setting.name} is {value!r} ({found.origin}); it has to be {setting.allowed}")
 
 

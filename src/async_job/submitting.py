@@ -12,7 +12,9 @@ from async_job.core.lifecycle import CancelRequested, Retention, decide
 from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job
 from async_job.errors import AlreadyFinished, AsyncJobError, JobNotFound, KeyReused, StoreUnavailable, UniqueKeyHeld
 from async_job.ids import new_id
+from async_job.settings import Settings
 from async_job.store.protocol import IdempotencyKey, Store, Submitted
+from async_job.webhooks.targets import check_targets
 
 if TYPE_CHECKING:
     from async_job.function import JobFunction
@@ -47,13 +49,17 @@ class Accepted(Struct, frozen=True):
 
 
 async def submit_all(
-    store: Store, requests: Sequence[Request[Any]], retention: Retention
+    store: Store, requests: Sequence[Request[Any]], settings: Settings
 ) -> list[Accepted | AsyncJobError]:
     """Stores a job for each request; one answer each, in order. What is wrong with one does not hold up the others."""
     now = store.now()
     answers: list[Accepted | AsyncJobError | None] = []
     jobs: list[Job] = []
-    for request in requests:
+    webhooks = await check_targets(store, [request.options.webhook for request in requests], settings)
+    for request, wrong in zip(requests, webhooks, strict=True):
+        if wrong is not None:
+            answers.append(wrong)
+            continue
         try:
             key = request.options.unique_key
             id = new_id(key if key is not None or request.key is None else request.key.name)
@@ -64,7 +70,7 @@ async def submit_all(
     asked = [request for request, answer in zip(requests, answers, strict=True) if answer is None]
     keys = [request.key for request in asked] if any(request.key for request in asked) else ()
     stored = iter(zip(asked, jobs, await store.submit(jobs, keys), strict=True))
-    return [answer or await _accept(store, *next(stored), retention) for answer in answers]
+    return [answer or await _accept(store, *next(stored), settings.retention) for answer in answers]
 
 
 async def _accept(

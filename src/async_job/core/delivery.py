@@ -50,6 +50,12 @@ def delivery_of(job_id: str, target: str, state: str, now: int) -> Delivery:
     )
 
 
+def job_of(id: str) -> str:
+    """The job that the message under this id is about; empty if it cannot be such an id."""
+    prefix, _, rest = id.partition("_")
+    return rest.rpartition("_")[0] if prefix == "msg" else ""
+
+
 def after_try(delivery: Delivery, status: int | None, problem: str, now: int) -> Delivery:
     """What follows from a try: delivered by any 2xx, given up by 410 or after the last try, else the next one."""
     tried = replace(delivery, tries=delivery.tries + 1, status=status, problem=problem, tried_at=now)
@@ -58,6 +64,11 @@ def after_try(delivery: Delivery, status: int | None, problem: str, now: int) ->
     if status == GONE or tried.tries > len(SCHEDULE):
         return replace(tried, state=DeliveryState.GIVEN_UP)
     return replace(tried, due_at=now + SCHEDULE[tried.tries - 1])
+
+
+def give_up(delivery: Delivery, problem: str, now: int) -> Delivery:
+    """Without another try, because none could succeed."""
+    return replace(delivery, state=DeliveryState.GIVEN_UP, status=None, problem=problem, tried_at=now)
 
 
 def replayed(delivery: Delivery, now: int) -> Delivery:

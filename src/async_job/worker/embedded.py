@@ -24,6 +24,7 @@ from async_job.store.protocol import Store
 from async_job.store.protocol import Worker as WorkerInfo
 from async_job.worker.children import Children
 from async_job.worker.contact import Contact
+from async_job.worker.deliverer import keep_delivering
 from async_job.worker.expirer import keep_expiring
 from async_job.worker.handback import hand_back
 from async_job.worker.purger import keep_purging
@@ -146,6 +147,7 @@ class Housekeeper:
             loop.create_task(keep_rescuing(store, retention, contact, renewer)),
             loop.create_task(keep_expiring(store, retention, contact)),
             loop.create_task(keep_purging(store, contact)),
+            loop.create_task(keep_delivering(store, settings, contact)),
         }
         await _until(ended, loops)
         try:

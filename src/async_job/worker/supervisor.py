@@ -25,6 +25,7 @@ from async_job.settings import Settings
 from async_job.store.open import make_store
 from async_job.store.protocol import Worker
 from async_job.worker.contact import Contact
+from async_job.worker.deliverer import keep_delivering
 from async_job.worker.expirer import keep_expiring
 from async_job.worker.handback import hand_back
 from async_job.worker.keeper import Keeper
@@ -150,6 +151,7 @@ class Supervisor:
             keep_rescuing(store, retention, contact, self._renewer),
             keep_expiring(store, retention, contact),
             keep_purging(store, contact),
+            keep_delivering(store, self._settings, contact),
         )
 
     async def _open(self) -> None:
