@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from async_job.clock import ManualClock
 from async_job.core.job import Change, ErrorKind, Guard, LogLine, Progress, State
@@ -36,6 +35,7 @@ from support.jobs import (
     run,
     submit,
     tell,
+    written,
 )
 
 LINE = LogLine(5, "ä\x00\n")
@@ -61,7 +61,7 @@ class TestOutcomes:
         start = await cursor(store)
         decided = change(job, event, clock.now())
         (answer,) = await store.apply([decided])
-        assert answer == replace(job, **decided.fields, version=job.version + 1)
+        assert answer == written(decided)
         assert await read(store, "a") == answer
         assert answer.state is state
         assert await store.log("a") == list(decided.log)
@@ -72,7 +72,7 @@ class TestOutcomes:
         await store.submit([full_job(store.now(), suspect=False)])
         (job,) = await claim(store, 1, queues=("mail",))
         answer = await tell(store, job, event)
-        assert answer == replace(job, **change(job, event, store.now()).fields, version=job.version + 1)
+        assert answer == written(change(job, event, store.now()))
         assert await read(store, "full") == answer
 
     async def test_told_again_it_gets_the_first_answer(self, store: Store, event: Event, state: State) -> None:
@@ -369,7 +369,7 @@ class TestSeveral:
 async def test_a_job_that_was_retried_does_not_expire_by_a_decision_made_before(
     store: Store, clock: ManualClock
 ) -> None:
-    """Two expirers find the job overdue; the first one's change is written, somebody retries, then the second's comes."""
+    """Two expirers find the job overdue: the first ends it, somebody retries it, and then the second one comes."""
     await submit(store, "a", start_by=store.now() + 1)
     clock.advance(1)
     (overdue,) = await store.overdue(10)

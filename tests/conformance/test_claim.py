@@ -30,6 +30,7 @@ async def test_what_a_claim_writes(store: Store, clock: ManualClock) -> None:
         state=State.RUNNING,
         reason="claimed",
         version=2,
+        life="2r",
         attempt=1,
         token="w:7",
         started_at=clock.now(),
@@ -151,7 +152,7 @@ class TestPromotion:
         clock.advance(5)
         assert await claimed_ids(store) == []
         assert await read(store, "a") == replace(
-            job, state=State.QUEUED, reason="due", version=2, updated_at=clock.now()
+            job, state=State.QUEUED, reason="due", version=2, life="2q", updated_at=clock.now()
         )
 
     async def test_the_next_due_time_is_told(self, store: Store, clock: ManualClock) -> None:

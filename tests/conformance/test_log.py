@@ -7,7 +7,7 @@ from async_job.core.job import LogLine
 from async_job.core.lifecycle import Released, Succeeded
 from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.protocol import Beat, Store
-from support.jobs import claim, run, submit, tell
+from support.jobs import claim, read, run, submit, tell
 
 LINES = [LogLine(n, f"line {n}") for n in range(5)]
 
@@ -39,6 +39,9 @@ async def test_the_newest_lines_are_kept(store: Store) -> None:
     for start in range(0, len(lines), 100):
         await store.report([Beat("a", "w:1", log=tuple(lines[start : start + 100]))])
     assert await store.log("a") == lines[10:]
+    assert await store.log("a", 5) == lines[10:]
+    assert await store.log("a", 1_000) == lines[1_000:]
+    assert (await read(store, "a")).logged == LOG_LINES_KEPT + 10
     assert await store.log("b") == [LINES[0]]
 
 
@@ -47,6 +50,8 @@ async def test_more_at_once_than_are_kept(store: Store) -> None:
     lines = [LogLine(n, str(n)) for n in range(LOG_LINES_KEPT + 500)]
     await store.report([Beat("a", "w:1", log=tuple(lines))])
     assert await store.log("a") == lines[500:]
+    # What was never taken does not count.
+    assert (await read(store, "a")).logged == LOG_LINES_KEPT
 
 
 async def test_all_runs_write_into_one_log(store: Store) -> None:

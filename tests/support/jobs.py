@@ -3,7 +3,10 @@
 from itertools import count
 from typing import Any
 
+from msgspec.structs import replace
+
 from async_job.core.job import Change, ErrorInfo, ErrorKind, Job, State
+from async_job.core.life import lived
 from async_job.core.lifecycle import CancelRequested, Event, decide
 from async_job.store.protocol import ClaimId, Entry, Stale, Store, Worker
 
@@ -47,6 +50,13 @@ def full_job(now: int, id: str = "full", **fields: Any) -> Job:
         "suspect": True,
     }
     return make_job(now, id, **{**given, **fields})
+
+
+def written(change: Change) -> Job:
+    """The job as it is when the change was written, and nothing was since the decision."""
+    job, version = change.job, change.job.version + 1
+    life = lived(job.life, version, change.state)
+    return replace(job, **change.fields, version=version, life=life, logged=job.logged + len(change.log))
 
 
 def make_worker(id: str = "w", **fields: Any) -> Worker:

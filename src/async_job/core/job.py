@@ -110,7 +110,8 @@ class Job(Struct, frozen=True, kw_only=True):
     report can be told from a late one, and is taken away by a rescue. ``scheduled_for`` is when the job may
     start, and gives its rank. ``attempts`` holds the ended runs that did not succeed.
     ``suspect`` jobs run in a child process of their own. ``owner`` is the id of the API key that made it; ``webhook``
-    is the name of an endpoint, or a URL, that is told of its end.
+    is the name of an endpoint, or a URL, that is told of its end. ``life`` tells of its states (``core.life``) and
+    ``logged`` how many lines its log ever got; like the version, stores write them.
     """
 
     id: str
@@ -145,6 +146,8 @@ class Job(Struct, frozen=True, kw_only=True):
     result: bytes | None = None
     error: ErrorInfo | None = None
     attempts: tuple[Attempt, ...] = ()
+    life: str = ""
+    logged: int = 0
 
     @property
     def done(self) -> bool:

@@ -246,14 +246,14 @@ class Store(Protocol):
         ...
 
     async def report(self, beats: Sequence[Beat]) -> list[Answer]:
-        """Stores progress (raising the version, and nothing else) and log lines of those that still hold their jobs:
-        state running and the same token. One answer a beat, in order. ``lost`` writes nothing, ``cancel`` writes as
-        ``ok`` does. Whether the lease is over does not matter, as long as nobody has rescued the job."""
+        """Stores progress (raising the version, and nothing else) and log lines (counted in ``logged``) of
+        those that still hold their jobs: state running and the same token. One answer a beat, in order. ``lost`` writes
+        nothing, ``cancel`` writes as ``ok`` does. Whether the lease is over does not matter, as long as nobody has rescued the job."""
         ...
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
-        """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, change log, log lines,
-        and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes back
+        """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, ``life``, change log, log
+        lines, and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes back
         from an end, else ``Stale`` with ``holder``). Fields that a change does not name stay as the store has them.
         The answer is the job after the change; what a report wrote since the decision was made may be missing in
         it. ``Stale`` bears the job exactly as it is, and writes nothing, also no log lines. Changes of one call are
@@ -285,8 +285,8 @@ class Store(Protocol):
         ...
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
-        """The job's log without the first ``after`` of its kept lines, oldest first; empty for an unknown job. The
-        newest ``codec.LOG_LINES_KEPT`` lines are kept."""
+        """The kept lines of the job's log after the first ``after`` lines that it ever got, oldest first; empty for
+        an unknown job. The newest ``codec.LOG_LINES_KEPT`` lines are kept, and of one call no more are taken."""
         ...
 
     async def counts(self) -> Counts:

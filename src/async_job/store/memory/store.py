@@ -7,17 +7,20 @@ makes every method atomic, so that several event loops of one process may share 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from itertools import islice, zip_longest
 from threading import RLock
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine, State, worker_of
-from async_job.errors import LeaseOver, NotEnrolled, StaleClaim
+from async_job.core.life import lived
+from async_job.errors import ForkError, LeaseOver, NotEnrolled, StaleClaim
 from async_job.store.bell import Bell
+from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.memory.administration import MemoryAdministration
 from async_job.store.memory.check import check_table
 from async_job.store.memory.index import Index as Ids
@@ -50,6 +53,7 @@ class MemoryStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
+        self._pid = os.getpid()
         self._lock = RLock()
         self._table = Table()
         self._changed = Bell()
@@ -61,7 +65,12 @@ class MemoryStore:
         return self._clock.now()
 
     async def open(self) -> None:
-        """There is nothing to open."""
+        """There is nothing to open. Raises ``ForkError`` in a copy, where jobs would be lost."""
+        if self._pid != os.getpid():
+            raise ForkError(
+                f"memory:// belongs to process {self._pid} that made it: to submit jobs from forked processes, "
+                "use sqlite:/// or redis://"
+            )
 
     async def close(self) -> None:
         """There is nothing to close: the jobs stay for the other loops of the process."""
@@ -146,8 +155,7 @@ class MemoryStore:
         due = self._table.scheduled.up_to(self.now(), BATCH)
         for id in due:
             job = self._table.jobs[id]
-            fields = {"state": State.QUEUED, "reason": "due", "updated_at": self.now(), "version": job.version + 1}
-            self._table.move(job, replace(job, **fields))
+            self._table.move(job, _step(job, State.QUEUED, reason="due", updated_at=self.now()))
         return bool(due)
 
     def _ready_jobs(self, queues: Sequence[str], limit: int) -> list[Job]:
@@ -160,15 +168,9 @@ class MemoryStore:
         return list(islice(ready, limit))
 
     def _start(self, job: Job, token: str) -> Job:
-        started = replace(
-            job,
-            state=State.RUNNING,
-            reason="claimed",
-            token=token,
-            attempt=job.attempt + 1,
-            started_at=self.now(),
-            updated_at=self.now(),
-            version=job.version + 1,
+        now = self.now()
+        started = _step(
+            job, State.RUNNING, reason="claimed", token=token, attempt=job.attempt + 1, started_at=now, updated_at=now
         )
         self._table.move(job, started)
         self._table.started[job.queue] = self._table.started.get(job.queue, 0) + 1
@@ -187,7 +189,8 @@ class MemoryStore:
         if job is None or job.state is not State.RUNNING or job.token != beat.token:
             return Answer.LOST
         if beat.progress is not None:
-            self._table.jobs[beat.id] = replace(job, progress=beat.progress, version=job.version + 1)
+            job = replace(job, progress=beat.progress, version=job.version + 1)
+        self._table.jobs[beat.id] = replace(job, logged=job.logged + min(len(beat.log), LOG_LINES_KEPT))
         self._table.append_log(beat.id, beat.log)
         return Answer.OK if job.cancel_requested_at is None else Answer.CANCEL
 
@@ -205,7 +208,7 @@ class MemoryStore:
         if not self._holds(change, job):
             told_before = change.outcome and job.token == change.guard.token and job.state is not State.RUNNING
             return job if told_before else Stale(job)
-        after = replace(job, **change.fields, version=job.version + 1)
+        after = _step(job, **change.fields, logged=job.logged + min(len(change.log), LOG_LINES_KEPT))
         if job.unique_key is not None:
             key = (job.type, job.unique_key)
             if after.done and self._table.unique.get(key) == job.id:
@@ -285,7 +288,9 @@ class MemoryStore:
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
         with self._lock:
-            return self._table.logs.get(id, [])[after:]
+            lines = self._table.logs.get(id, [])
+            gone = self._table.jobs[id].logged - len(lines) if lines else 0
+            return lines[max(after - gone, 0) :]
 
     async def counts(self) -> Counts:
         with self._lock:
@@ -343,3 +348,9 @@ class MemoryStore:
 
     async def health(self) -> Health:
         return Health(backend="memory", durability="nothing outlives the process", durable=False)
+
+
+def _step(job: Job, state: State, **fields: Any) -> Job:
+    """The job as it comes to a state."""
+    version = job.version + 1
+    return replace(job, state=state, version=version, life=lived(job.life, version, state), **fields)

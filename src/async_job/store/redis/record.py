@@ -66,6 +66,8 @@ READ: Final[dict[str, Callable[[bytes], Any]]] = {
     "result": bytes,
     "error": codec.decode_error,
     "attempts": codec.decode_attempts,
+    "life": text,
+    "logged": int,
 }
 READ_BY_KEY: Final = {name.encode(): (name, read) for name, read in READ.items()}
 

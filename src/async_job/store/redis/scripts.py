@@ -13,7 +13,7 @@ from async_job.store.redis.record import Field
 NAMES: Final = (
     *("submit", "claim", "apply", "report"),
     *("enroll", "extend", "retire", "rescuable", "overdue", "purge", "delete"),
-    *("scan", "ahead", "counts", "queues", "resume", "workers"),
+    *("scan", "ahead", "log", "counts", "queues", "resume", "workers"),
     *("take", "settle", "deliveries"),
     *("check", "check_unique", "check_deliveries", "health"),
 )

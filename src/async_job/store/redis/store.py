@@ -168,7 +168,7 @@ class RedisStore:
         return min(rank, MOST_AHEAD) if isinstance(rank, int) else None
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
-        lines: list[bytes] = await self._trips.command("LRANGE", self._keys.log(id), after, -1)
+        lines: list[bytes] = await self._trips.run("log", lambda reply: reply[1], [self._keys.log(id)], (id, after))
         return [codec.decode_log_line(line) for line in lines]
 
     async def counts(self) -> Counts:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from async_job.core.job import FINISHED, PRIORITY_STEP, Change, Job, LogLine, State
+from async_job.core.life import lived
 from async_job.errors import StoreBroken
 from async_job.store import codec
 from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted
@@ -111,7 +112,8 @@ def _claimed_job(
         return decode(text(id), fields)
     started: dict[str, Any] = {"state": State.RUNNING, "reason": "claimed", "token": token}
     started |= {"attempt": attempt, "version": version, "started_at": now, "updated_at": now}
-    return decode(text(id), fields, **started)
+    job = decode(text(id), fields, **started)
+    return job and replace(job, life=lived(job.life, job.version, job.state))
 
 
 def draft_beat(beat: Beat) -> tuple[Beat, Field, list[Field]]:
@@ -195,7 +197,9 @@ def applied(changes: list[Change], answers: list[Any]) -> list[Job | Stale]:
 
 def _applied(change: Change, answer: Any) -> Job | Stale:
     if isinstance(answer, int):
-        return replace(change.job, **change.fields, version=answer)
+        life = lived(change.job.life, answer, change.state)
+        logged = change.job.logged + min(len(change.log), codec.LOG_LINES_KEPT)
+        return replace(change.job, **change.fields, version=answer, life=life, logged=logged)
     word, *rest = answer
     if word == b"gone":
         return Stale(None)

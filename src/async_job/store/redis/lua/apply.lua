@@ -57,7 +57,7 @@ local answers, accepted = {now}, {}
 local at = 5
 for n = 2, ARGV[4] + 1 do
   local id = ARGV[at]
-  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'cancel_requested_at', 'version', 'start_by')
+  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'cancel_requested_at', 'version', 'start_by', 'life')
   if not stored[1] then
     answers[n] = {'gone'}
   else
@@ -65,7 +65,7 @@ for n = 2, ARGV[4] + 1 do
     if word then
       answers[n] = {word, call('HGETALL', jobs .. id), holder or ''}
     else
-      accepted[#accepted + 1] = {at, n, stored[1], stored[2], (stored[4] or 1) + 1}
+      accepted[#accepted + 1] = {at, n, stored[1], stored[2], (stored[4] or 1) + 1, stored[6]}
     end
   end
   at = at + HEAD + ARGV[at + 12] + ARGV[at + 13] + ARGV[at + 14] + ARGV[at + 15] + DELIVERY * ARGV[at + 16]
@@ -116,10 +116,13 @@ local function enter(at, id, state)
   end
 end
 
-local function write_item(at, key, version)
+local LETTERS = {scheduled = 'd', queued = 'q', running = 'r', succeeded = 's', failed = 'f', cancelled = 'c', expired = 'e'}
+
+local function write_item(at, key, version, life)
   local set, drop, maybe, lines = ARGV[at + 12] + 0, ARGV[at + 13] + 0, ARGV[at + 14] + 0, ARGV[at + 15] + 0
   local first = at + HEAD
-  call('HSET', key, 'version', version, unpack(ARGV, first, first + set - 1))
+  call('HSET', key, 'version', version, 'life', lived(life, version, LETTERS[ARGV[at + 5]]),
+    unpack(ARGV, first, first + set - 1))
   first = first + set
   local dropped = ARGV[at + 4] + 1 == version and drop or drop + maybe
   if dropped > 0 then call('HDEL', key, unpack(ARGV, first, first + dropped - 1)) end
@@ -128,6 +131,7 @@ local function write_item(at, key, version)
     local log = KEYS[tonumber(ARGV[at + 11])]
     call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
     call('LTRIM', log, -LOG_LINES_KEPT, -1)
+    call('HINCRBY', key, 'logged', lines)
   end
   first = first + lines
   for from = first, first + DELIVERY * ARGV[at + 16] - 1, DELIVERY do
@@ -139,7 +143,7 @@ for _, item in ipairs(accepted) do
   local at, before, token, version = item[1], item[3], item[4], item[5]
   local id, after = ARGV[at], ARGV[at + 5]
   local key = jobs .. id
-  write_item(at, key, version)
+  write_item(at, key, version, item[6])
   if before ~= 'running' or after ~= 'running' then
     leave(at, id, before, token)
     enter(at, id, after)

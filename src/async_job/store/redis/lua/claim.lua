@@ -43,11 +43,12 @@ local function promote()
   local queued, woken = {}, {}
   for _, id in ipairs(ids) do
     local key = jobs .. id
-    local job = call('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version')
+    local job = call('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version', 'life')
     -- An id without a job has nothing to promote; it leaves the index with the others.
     if job[4] then
       local queue, version = job[1] or 'default', (job[5] or 1) + 1
-      call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', now, 'version', version)
+      call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', now, 'version', version,
+        'life', lived(job[6], version, 'q'))
       gather(queued, root .. 'queue:' .. queue, (job[3] or job[4]) - (job[2] or 0) * 60000, id)
       entries[#entries + 1] = id
       entries[#entries + 1] = version .. ' queued due'
@@ -97,7 +98,7 @@ local function start(id)
   -- A running job without them has the reason `claimed`, and was updated when it started (record.py).
   if job.reason or job.updated_at then call('HDEL', key, 'reason', 'updated_at') end
   call('HSET', key, 'data', 'STARTING', 'state', 'running', 'token', token, 'attempt', attempt, 'started_at', now,
-    'version', version)
+    'version', version, 'life', lived(job.life, version, 'r'))
   claimed[#claimed + 1] = number * BATCH + #answers
   claimed[#claimed + 1] = id
   started[#started + 1] = now

@@ -18,6 +18,7 @@ for n = 1, tonumber(ARGV[4]) do
       local log = KEYS[tonumber(ARGV[at + 3])]
       call('RPUSH', log, unpack(ARGV, at + 5, at + 4 + lines))
       call('LTRIM', log, -LOG_LINES_KEPT, -1)
+      call('HINCRBY', key, 'logged', lines)
     end
     answers[n + 1] = stored[3] and 'cancel' or 'ok'
   end

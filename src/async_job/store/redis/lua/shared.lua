@@ -31,6 +31,13 @@ local function wake(list, queue)
   if call('LLEN', list) == 0 and (not queue or call('EXISTS', queue) == 1) then call('RPUSH', list, '1') end
 end
 
+local LIFE_KEPT = 60
+
+-- What core/life.py calls `lived`.
+local function lived(life, version, letter)
+  return string.sub((life or '') .. string.format('%.0f', version) .. letter, -LIFE_KEPT)
+end
+
 local function unique_key(type, key)
   return root .. 'unique:' .. string.gsub(string.gsub(type, '%%', '%%25'), ':', '%%3A') .. ':' .. key
 end
