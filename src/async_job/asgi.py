@@ -11,7 +11,6 @@ Mounted in another application, whose lifespan opens the store and runs the jobs
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,23 +20,25 @@ from async_job.errors import StoreUnavailable
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
 from async_job.web.app import make_app
+from async_job.web.closing import Closing
 from async_job.worker.embedded import EmbeddedWorker
 
 log = get_logger()
 
 
 def app(
-    jobs: Jobs, *, worker: bool = False, target: str | None = None, closing: asyncio.Event | None = None
+    jobs: Jobs, *, worker: bool = False, target: str | None = None, closing: Closing | None = None
 ) -> ASGIApp:
     """The HTTP side of these jobs.
 
     Args:
         worker: run the jobs in this process, too; otherwise worker processes do.
         target: as for ``lifespan``.
-        closing: set it when the server is about to stop, so that no client is kept waiting.
+        closing: what the server sets when it is about to stop, so that no client is kept waiting; without it, the
+            signal that ends the server is heeded for that.
     """
     made = (lambda _: lifespan(jobs, target=target)) if worker else (lambda _: opened(jobs))
-    return make_app(jobs, made, closing or asyncio.Event())
+    return make_app(jobs, made, closing or Closing(heed_signals=True))
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from async_job import asgi, logs
 from async_job.errors import StoreRefused, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
+from async_job.web.closing import Closing
 from async_job.web.connection import Connection
 from async_job.worker.launch import EX_CONFIG, receive_launch
 from async_job.worker.parent import end_with_parent
@@ -35,7 +36,7 @@ log = logs.get_logger()
 class Server(uvicorn.Server):
     """uvicorn with our own signals: it ends in order, with an exit code, and keeps nobody waiting meanwhile."""
 
-    def __init__(self, app: ASGIApp, grace: float, closing: asyncio.Event, on_ready: OnReady | None) -> None:
+    def __init__(self, app: ASGIApp, grace: float, closing: Closing, on_ready: OnReady | None) -> None:
         self._closing = closing
         self._on_ready = on_ready
         super().__init__(
@@ -90,7 +91,7 @@ def serve_embedded(
     Raises:
         StoreRefused: the store is set up in a way that would lose jobs.
     """
-    closing = asyncio.Event()
+    closing = Closing()
     app = asgi.app(jobs, worker=True, target=target, closing=closing)
     return _run(jobs, Server(app, jobs.settings.grace, closing, on_ready), listen)
 
@@ -102,7 +103,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(launch.settings)
     signs = Signs(launch.signs_fd)
-    closing = asyncio.Event()
+    closing = Closing()
     try:
         jobs = load_jobs(launch.target)
         jobs.configure(settings=launch.settings)

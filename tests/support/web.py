@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from async_job import Jobs, asgi
 from async_job.server import Server
+from async_job.web.closing import Closing
 from support.jobs import LEASE, claim, make_worker
 
 
@@ -46,7 +47,7 @@ async def serve(jobs: Jobs, *, worker: bool = False, app: ASGIApp | None = None)
     """Serves the jobs' application, or another one, until the block ends."""
     listen = socket.create_server(("127.0.0.1", 0))
     port = listen.getsockname()[1]
-    closing = asyncio.Event()
+    closing = Closing()
     ready = asyncio.Event()
     server = Server(app or asgi.app(jobs, worker=worker, closing=closing), 5, closing, ready.set)
     running = asyncio.create_task(server.serve([listen]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from starlette.routing import Route, Router
@@ -15,21 +14,31 @@ from async_job.logs import get_logger
 from async_job.web import guard
 from async_job.web.answer import Answer, send_answer
 from async_job.web.body import ClientGone
+from async_job.web.closing import Closing
 from async_job.web.handlers.original import Original
 from async_job.web.handlers.single import SingleJob
 from async_job.web.handlers.submissions import Submissions
 from async_job.web.handlers.system import System
+from async_job.web.handlers.webhooks import Webhooks
 from async_job.web.operation import Operation, Resource
 from async_job.web.problems import Problem, problem_of, request_id
 from async_job.web.schemas import Submission
 from async_job.web.schemas_system import JobTypes, Live, Ready
+from async_job.web.schemas_webhooks import (
+    AddedEndpoint,
+    DeliveryList,
+    DeliveryQuery,
+    DeliveryView,
+    EndpointList,
+    NewEndpoint,
+)
 
 SERVER_ERROR: Final = "an error in the server; its log has it under this request_id"
 
 log = get_logger()
 
 
-def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: asyncio.Event) -> ASGIApp:
+def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIApp:
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
     routes = _routes(operations(jobs, closing))
     router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
@@ -49,13 +58,14 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: asyncio.Event) -> 
     return app
 
 
-def operations(jobs: Jobs, closing: asyncio.Event) -> list[Operation]:
+def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
     """The route table: all that the server answers. The hot ones stand first, for the router tries them in this order;
     a fixed path stands before one that it would fit."""
     original = Original(jobs)
     submissions = Submissions(jobs, closing)
     single = SingleJob(jobs, closing)
     system = System(jobs)
+    webhooks = Webhooks(jobs)
     return [
         Operation("POST", "/start-job", original.start_default, "create", {200: str}, request=Any),
         Operation("GET", "/status-job/{id}", original.status, "read", {200: str}),
@@ -76,6 +86,13 @@ def operations(jobs: Jobs, closing: asyncio.Event) -> list[Operation]:
         Operation("POST", "/v1/jobs/{id}/retry", single.retry, "manage", {202: JobView}),
         Operation("GET", "/v1/jobs/{id}/result", single.result, "read", {200: Any}),
         Operation("GET", "/v1/job-types", system.types, "read", {200: JobTypes}),
+        Operation("GET", "/v1/webhooks/endpoints", webhooks.endpoints, "admin", {200: EndpointList}),
+        Operation("POST", "/v1/webhooks/endpoints", webhooks.add, "admin", {201: AddedEndpoint}, request=NewEndpoint),
+        Operation("DELETE", "/v1/webhooks/endpoints/{name}", webhooks.remove, "admin", {204: None}),
+        Operation(
+            "GET", "/v1/webhooks/deliveries", webhooks.deliveries, "admin", {200: DeliveryList}, query=DeliveryQuery
+        ),
+        Operation("POST", "/v1/webhooks/deliveries/{id}/replay", webhooks.replay, "admin", {202: DeliveryView}),
         Operation("GET", "/healthz", system.live, "none", {200: Live}),
         Operation("GET", "/readyz", system.ready, "none", {200: Ready}),
     ]

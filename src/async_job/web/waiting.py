@@ -10,10 +10,11 @@ from starlette.types import Receive
 from async_job.core.job import Job
 from async_job.jobs import Jobs
 from async_job.web.body import ClientGone
+from async_job.web.closing import Closing
 
 
 async def wait_for(
-    jobs: Jobs, id: str, wanted: Callable[[Job], bool], seconds: float, receive: Receive, closing: asyncio.Event
+    jobs: Jobs, id: str, wanted: Callable[[Job], bool], seconds: float, receive: Receive, closing: Closing
 ) -> Job:
     """The job as soon as ``wanted(job)`` holds, or as it is after ``seconds``, or when the server closes.
 

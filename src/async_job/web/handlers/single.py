@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.types import Receive, Scope
 
 from async_job.core.job import Job, State
 from async_job.job_view import job_path, view_error
 from async_job.jobs import Jobs
 from async_job.web.answer import JSON, Answer, Headers
+from async_job.web.closing import Closing
 from async_job.web.job_answer import JobAnswers, etag
 from async_job.web.problems import Problem, retry_after
 from async_job.web.request import header, matches_etag, path_job, wait_within
@@ -19,7 +18,7 @@ from async_job.web.waiting import applied, wait_for
 class SingleJob:
     """``closing`` is set when the server shuts down: nobody waits on."""
 
-    def __init__(self, jobs: Jobs, closing: asyncio.Event) -> None:
+    def __init__(self, jobs: Jobs, closing: Closing) -> None:
         self._jobs = jobs
         self._closing = closing
         self._answers = JobAnswers(jobs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from starlette.types import Receive, Scope
 
@@ -12,6 +10,7 @@ from async_job.job_view import job_path
 from async_job.jobs import Jobs
 from async_job.web.answer import Answer
 from async_job.web.body import check_input, decode, read_json
+from async_job.web.closing import Closing
 from async_job.web.handlers.original import refuse_idempotency_key
 from async_job.web.job_answer import JobAnswers
 from async_job.web.request import wait_within
@@ -24,7 +23,7 @@ decode_submission = msgspec.json.Decoder(Submission).decode
 class Submissions:
     """``closing`` is set when the server shuts down: nobody waits on."""
 
-    def __init__(self, jobs: Jobs, closing: asyncio.Event) -> None:
+    def __init__(self, jobs: Jobs, closing: Closing) -> None:
         self._jobs = jobs
         self._closing = closing
         self._answers = JobAnswers(jobs)
