@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from async_job.errors import SettingsError
-from async_job.settings import Loaded, Settings, described, load, masked
+from async_job.settings import Settings, described, masked
+from async_job.settings_sources import Loaded, load
 
 
 def load_in(
@@ -94,7 +95,8 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path) -> None:
         "concurrency": "1", "processes": "7", "queues": "a, b", "strict": "1", "lease": "9", "renew": "0.5",
         "grace": "0", "stall_timeout": "2.5", "demo_seconds": "0", "keep_succeeded": "0", "keep_cancelled": "1",
         "keep_expired": "2", "keep_failed": "3", "max_input": "10", "max_body": "11", "max_result": "12",
-        "max_depth": "3", "max_wait": "0", "allow_eviction": "TRUE", "log_level": "debug", "log_format": "json",
+        "max_depth": "3", "max_wait": "0", "allow_eviction": "TRUE", "webhook_key": f"{'k' * 43}=",
+        "webhook_allow_private": "true", "webhook_allow_http": "1", "log_level": "debug", "log_format": "json",
     }  # fmt: skip
     assert other.keys() == described().keys()
     loaded = load_in(tmp_path, environ={described()[name].variable: value for name, value in other.items()})
@@ -237,3 +239,19 @@ def test_settings_can_be_read_without_the_libraries_that_workers_do_without() ->
     absent = ("typer", "rich", "pydantic", "starlette", "redis", "apsw", "httpx")
     code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import async_job.settings as s; s.load()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_webhook_keys_are_checked_and_shown_to_nobody(tmp_path: Path) -> None:
+    keys = f"{'a' * 43}=,{'b' * 43}="
+    loaded = load_in(tmp_path, environ={"ASYNC_JOB_WEBHOOK_KEY": keys})
+    assert loaded.settings.webhook_key == keys
+    assert masked(loaded.settings).webhook_key == "***"
+    assert masked(load_in(tmp_path).settings).webhook_key == ""
+    with pytest.raises(SettingsError, match="webhook_key is '\\*\\*\\*'") as raised:
+        load_in(tmp_path, environ={"ASYNC_JOB_WEBHOOK_KEY": keys + "x"})
+    assert "aaa" not in str(raised.value)
+
+
+def test_settings_survive_the_way_to_a_child(tmp_path: Path) -> None:
+    for settings in (load_in(tmp_path).settings, load_in(tmp_path, toml=f'webhook_key = "{"a" * 43}="').settings):
+        assert msgspec.json.decode(msgspec.json.encode(settings), type=type(settings)) == settings

@@ -12,9 +12,14 @@ from async_job.errors import (
     AlreadyFinished,
     AsyncJobError,
     Conflict,
+    DeliveryNotFound,
+    EndpointExists,
+    EndpointNotFound,
     InvalidInput,
     InvalidOptions,
     JobNotFound,
+    KeyReused,
+    NotFinished,
     NotJson,
     NotRetryable,
     StoreFull,
@@ -37,6 +42,7 @@ STORE_REFUSED_PAUSE: Final = 30
 
 CONFLICTS: Final[dict[type[Conflict], str]] = {
     AlreadyFinished: "already_finished",
+    NotFinished: "not_finished",
     NotRetryable: "not_retryable",
     UniqueKeyHeld: "unique_key_held",
 }
@@ -90,6 +96,8 @@ def problem_of(error: AsyncJobError) -> Problem | None:
             return Problem(422, "invalid_input", error.reason, at=error.path)
         case InvalidOptions():
             return Problem(422, "invalid_option", text, option=error.option)
+        case KeyReused():
+            return Problem(422, "idempotency_key_reused", text, job=error.id)
         case UnknownType():
             return Problem(422, "unknown_type", text, job_type=error.type, known=error.known)
         case JobNotFound():
@@ -98,6 +106,12 @@ def problem_of(error: AsyncJobError) -> Problem | None:
             return Problem(409, "unique_key_held", text, holder=error.holder)
         case Conflict():
             return Problem(409, CONFLICTS.get(type(error), "conflict"), text, state=error.job.state)
+        case EndpointNotFound():
+            return Problem(404, "endpoint_not_found", text)
+        case DeliveryNotFound():
+            return Problem(404, "delivery_not_found", text)
+        case EndpointExists():
+            return Problem(409, "endpoint_exists", text)
         case StoreUnavailable():
             return Problem(503, "store_unavailable", text, [retry_after(STORE_AWAY_PAUSE)])
         case StoreFull():

@@ -25,6 +25,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True):
     unique_key: str | None = None
     on_conflict: OnConflict = OnConflict.RETURN_EXISTING
     labels: dict[str, str] = {}
+    webhook: str | None = None
 
     @property
     def options(self) -> Options:
@@ -39,4 +40,5 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True):
             unique_key=self.unique_key,
             on_conflict=self.on_conflict,
             labels=self.labels,
+            webhook=self.webhook,
         )

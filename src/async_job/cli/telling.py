@@ -1,0 +1,96 @@
+"""What the commands of ``async-job webhooks`` do, on the store itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from async_job.cli.output import print_json
+from async_job.cli.store_access import lasting_jobs
+from async_job.core.delivery import Delivery, DeliveryState
+from async_job.settings_sources import load
+from async_job.web.schemas_webhooks import DeliveryList, EndpointList, view_delivery, view_endpoint
+from async_job.webhooks import deliveries
+from async_job.webhooks.endpoints import Endpoints
+from async_job.webhooks.vault import Vault
+
+Row = Sequence[str]
+
+
+async def add(store: str | None, name: str, url: str, secret: str | None) -> str:
+    """The secret for the receiver."""
+    if secret == "-":
+        secret = sys.stdin.readline().strip()
+    jobs = lasting_jobs(store, None, create=True)
+    async with jobs:
+        _, made = await Endpoints(await jobs.store(), jobs.settings).add(name, url, secret)
+    return made
+
+
+async def remove(store: str | None, name: str) -> None:
+    jobs = lasting_jobs(store, None)
+    async with jobs:
+        await Endpoints(await jobs.store(), jobs.settings).remove(name)
+
+
+async def list_endpoints(store: str | None, *, as_json: bool) -> None:
+    jobs = lasting_jobs(store, None)
+    async with jobs:
+        found = await Endpoints(await jobs.store(), jobs.settings).all()
+    if as_json:
+        print_json(msgspec.json.encode(EndpointList([view_endpoint(endpoint) for endpoint in found])))
+    else:
+        rows = [(one.name, one.url, "enabled" if one.enabled else "disabled", _time(one.created_at)) for one in found]
+        _print_rows(("name", "url", "state", "added"), rows)
+
+
+def secrets_of(url: str) -> list[str]:
+    """One for each key of the setting, the newest first."""
+    return Vault(load().settings.webhook_key).secrets_of(url)
+
+
+async def list_deliveries(store: str | None, job: str | None, *, as_json: bool) -> None:
+    jobs = lasting_jobs(store, None)
+    async with jobs:
+        found = await deliveries.find(await jobs.store(), job)
+    if as_json:
+        print_json(msgspec.json.encode(DeliveryList([view_delivery(delivery) for delivery in found])))
+    else:
+        _print_rows(("id", "event", "target", "state", "tries", "last problem"), [_row(one) for one in found])
+
+
+async def replay(store: str | None, id: str) -> None:
+    jobs = lasting_jobs(store, None)
+    async with jobs:
+        await deliveries.replay(await jobs.store(), id)
+
+
+def _row(delivery: Delivery) -> Row:
+    state = str(delivery.state)
+    if delivery.state is DeliveryState.PENDING:
+        state += f" until {_time(delivery.due_at)}"
+    return delivery.id, delivery.event, delivery.target, state, str(delivery.tries), delivery.problem
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _print_rows(names: Row, rows: Sequence[Row]) -> None:
+    """Aligned under their names on a terminal, with tabs between them elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print(*row, sep="\t")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
