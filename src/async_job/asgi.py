@@ -13,22 +13,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from async_job.errors import StoreUnavailable
+from async_job.handle import Handle
+from async_job.job_view import job_path
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
 from async_job.web.app import make_app
 from async_job.web.closing import Closing
+from async_job.web.job_answer import JobAnswers
+from async_job.worker.beside import supervised
 from async_job.worker.embedded import EmbeddedWorker
 
 log = get_logger()
 
 
-def app(
-    jobs: Jobs, *, worker: bool = False, target: str | None = None, closing: Closing | None = None
-) -> ASGIApp:
+def app(jobs: Jobs, *, worker: bool = False, target: str | None = None, closing: Closing | None = None) -> ASGIApp:
     """The HTTP side of these jobs.
 
     Args:
@@ -42,17 +47,22 @@ def app(
 
 
 @asynccontextmanager
-async def lifespan(jobs: Jobs, *, target: str | None = None) -> AsyncIterator[None]:
-    """Opens the store and runs the jobs in this process, until the context is left.
+async def lifespan(jobs: Jobs, *, processes: int | None = None, target: str | None = None) -> AsyncIterator[None]:
+    """Opens the store and runs the jobs, until the context is left.
 
     Args:
-        target: ``module:attribute`` of ``jobs``, which child processes import for functions with ``runner="process"``;
-            without it those run in threads.
+        processes: run them in so many worker processes, under a supervisor that is a child of this process; without
+            it they run on this event loop and in its threads.
+        target: ``module:attribute`` of ``jobs``, for the processes to import. Worker processes need it only where the
+            module cannot be found out. Without worker processes, functions with ``runner="process"`` get child
+            processes if it is given, and run in threads otherwise.
 
     Raises:
         StoreRefused: the store is set up in a way that would lose jobs.
+        UsageError: the worker processes cannot import the jobs.
     """
-    async with opened(jobs), EmbeddedWorker(jobs, target):
+    running = EmbeddedWorker(jobs, target) if processes is None else supervised(jobs, target, processes)
+    async with opened(jobs), running:
         yield
 
 
@@ -71,3 +81,17 @@ async def opened(jobs: Jobs) -> AsyncIterator[None]:
         yield
     finally:
         await jobs.close()
+
+
+async def accepted(jobs: Jobs, handle: Handle[Any], at: str = "") -> Response:
+    """The answer of a handler that has submitted a job: 202, with the job, and with where and when to ask about it.
+
+    Args:
+        at: the path where clients find ``app(jobs)`` or the router, as in ``/jobs``.
+    """
+    job = handle.submitted or await handle.job()
+    location = (b"location", job_path(job.id, at).encode())
+    status, headers, body = await JobAnswers(jobs).job({"root_path": at}, job, HTTPStatus.ACCEPTED, [location])
+    response = Response(body, status)
+    response.raw_headers.extend(headers)
+    return response

@@ -1,4 +1,4 @@
-"""From ``app:jobs``, as it stands on a command line, to the ``Jobs`` object; also in child processes."""
+"""From ``app:jobs``, as it stands on a command line, to the ``Jobs`` object, and back; also in child processes."""
 
 from __future__ import annotations
 
@@ -38,6 +38,39 @@ def load_jobs(target: str | None) -> Jobs:
     if not isinstance(jobs, Jobs):
         raise UsageError(f"{target} is of type {type(jobs).__name__}, and has to be a Jobs object, as in jobs = Jobs()")
     return jobs
+
+
+def find_target(jobs: Jobs) -> str:
+    """What other processes import to get these jobs: where this process has them from.
+
+    Raises:
+        UsageError: they are in no module that can be imported.
+    """
+    found = [
+        (name, attribute)
+        for name, module in list(sys.modules.items())
+        for attribute, value in list(getattr(module, "__dict__", {}).items())
+        if value is jobs and not name.startswith("__")
+    ]
+    if not found:
+        raise UsageError(
+            "worker processes have to import the Jobs object, and no module that they could import has it; "
+            "name one by target='module:attribute'"
+        )
+    # Of several modules the one that holds functions need not import the whole application.
+    homes = {function.function.__module__ for function in jobs.functions.values()}
+    name, attribute = next((place for place in found if place[0] in homes), found[0])
+    return f"{name}:{attribute}"
+
+
+def folder_of(target: str) -> str:
+    """The folder on the import path that this process has the target's module from; empty if it has not."""
+    name = target.partition(":")[0]
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
+        return ""
+    path = Path(file).resolve()
+    return str(path.parents[name.count(".") + (path.name == "__init__.py")])
 
 
 def _import(name: str, target: str) -> object:

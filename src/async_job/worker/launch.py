@@ -25,7 +25,8 @@ class Launch(Struct, frozen=True, kw_only=True):
 
     ``worker`` is the id that the supervisor has enrolled for it (empty: it claims nothing). ``signs_fd`` is the end of
     a pipe to write signs of life to, ``life_fd`` the end of one to read: end of file means that the supervisor is
-    gone. ``listen_fd`` is a bound, listening socket. ``channel_fd`` is the socket of a child process to its worker.
+    gone. ``listen_fd`` is a bound, listening socket. ``channel_fd`` is the socket of a child process to its worker. In
+    ``folder`` the target is found, if that is not the current one; processes that the child starts inherit it.
     """
 
     target: str | None
@@ -35,6 +36,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     life_fd: int = -1
     listen_fd: int = -1
     channel_fd: int = -1
+    folder: str = ""
 
     @property
     def fds(self) -> tuple[int, ...]:
@@ -43,7 +45,10 @@ class Launch(Struct, frozen=True, kw_only=True):
 
     def environ(self) -> dict[str, str]:
         """This process's environment, with the launch added."""
-        return {**os.environ, VARIABLE: msgspec.json.encode(self).decode()}
+        environ = {**os.environ, VARIABLE: msgspec.json.encode(self).decode()}
+        if self.folder:
+            environ["PYTHONPATH"] = os.pathsep.join(filter(None, [self.folder, os.environ.get("PYTHONPATH")]))
+        return environ
 
 
 def receive_launch(environ: MutableMapping[str, str] = os.environ) -> Launch:

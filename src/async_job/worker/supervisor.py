@@ -60,10 +60,7 @@ def run(
     exit code. ``reload``: starts them anew when a Python file below the current folder changes. ``on_ready`` is
     called once, when all of them have come to work."""
     try:
-        if settings.store.startswith("memory:"):
-            raise SettingsError(
-                "store is memory://, which lives in one process; processes share sqlite:/// or redis://"
-            )
+        check_shared(settings)
         if reload:
             check_reload()
         asyncio.run(Supervisor(target, settings, listen, reload, on_ready or _nothing).run())
@@ -71,6 +68,12 @@ def run(
         print(f"async-job: {error}", file=sys.stderr)  # noqa: T201 - for the terminal, as a command's error
         return EX_USAGE
     return 0
+
+
+def check_shared(settings: Settings) -> None:
+    """Raises ``SettingsError`` when the store cannot be shared by processes."""
+    if settings.store.startswith("memory:"):
+        raise SettingsError("store is memory://, which lives in one process; processes share sqlite:/// or redis://")
 
 
 def _nothing() -> None:
