@@ -32,10 +32,11 @@ from async_job.finding import Page, find
 from async_job.function import JobFunction, Runner, make_defaults
 from async_job.handle import Handle
 from async_job.outcome import not_within, result_of
-from async_job.settings import Loaded, Settings, load
+from async_job.settings import Settings
+from async_job.settings_sources import Loaded, load
 from async_job.store.open import make_store
 from async_job.store.protocol import IdempotencyKey, Store
-from async_job.submitting import Request, submit_all
+from async_job.submitting import Request, same_again, submit_all
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -295,7 +296,7 @@ class Jobs:
         if left is not None:
             raise NotFinished(f"job {id} is {left.state}; only ended jobs can be deleted, so cancel it first", left)
 
-    async def rerun(self, id: str, owner: str | None = None) -> Handle[Any]:
+    async def rerun(self, id: str, *, owner: str | None = None, key: IdempotencyKey | None = None) -> Handle[Any]:
         """A new job with the same input, queue, priority, labels, limits and webhook; without the unique key.
 
         Raises:
@@ -303,15 +304,8 @@ class Jobs:
             UnknownType, InvalidInput: its type is gone, or takes other input by now.
         """
         job = await self.get(id)
-        options = Options(
-            queue=job.queue,
-            priority=job.priority,
-            timeout=None if job.timeout is None else job.timeout / 1000,
-            max_attempts=job.max_attempts,
-            labels=job.labels,
-            webhook=job.webhook,
-        )
-        [answer] = await self.submit_many([self.request(job.type, job.input, options, owner=owner)])
+        again = self.request(job.type, job.input, same_again(job), owner=owner, key=key)
+        [answer] = await self.submit_many([again])
         if isinstance(answer, AsyncJobError):
             raise answer
         return answer

@@ -73,6 +73,18 @@ async def submit_all(
     return [answer or await _accept(store, *next(stored), settings.retention) for answer in answers]
 
 
+def same_again(job: Job) -> Options:
+    """The options that make another job like this one, without the unique key."""
+    return Options(
+        queue=job.queue,
+        priority=job.priority,
+        timeout=None if job.timeout is None else job.timeout / 1000,
+        max_attempts=job.max_attempts,
+        labels=job.labels,
+        webhook=job.webhook,
+    )
+
+
 async def _accept(
     store: Store, request: Request[Any], job: Job, submitted: Submitted, retention: Retention
 ) -> Accepted | AsyncJobError:

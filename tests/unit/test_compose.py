@@ -16,7 +16,8 @@ import pytest
 import redis
 import yaml
 
-from async_job.settings import Settings, is_loopback, load
+from async_job.settings import Settings, is_loopback
+from async_job.settings_sources import load
 from support.servers import Server
 
 ROOT = Path(__file__).parents[2]

@@ -95,7 +95,8 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path) -> None:
         "concurrency": "1", "processes": "7", "queues": "a, b", "strict": "1", "lease": "9", "renew": "0.5",
         "grace": "0", "stall_timeout": "2.5", "demo_seconds": "0", "keep_succeeded": "0", "keep_cancelled": "1",
         "keep_expired": "2", "keep_failed": "3", "max_input": "10", "max_body": "11", "max_result": "12",
-        "max_depth": "3", "max_wait": "0", "allow_eviction": "TRUE", "webhook_key": f"{'k' * 43}=",
+        "max_depth": "3", "max_wait": "0", "max_queued": "7", "max_oldest": "60", "head_deadline": "1",
+        "body_deadline": "2", "allow_eviction": "TRUE", "webhook_key": f"{'k' * 43}=",
         "webhook_allow_private": "true", "webhook_allow_http": "1", "log_level": "debug", "log_format": "json",
     }  # fmt: skip
     assert other.keys() == described().keys()
@@ -237,7 +238,7 @@ def test_every_setting_is_described() -> None:
 
 def test_settings_can_be_read_without_the_libraries_that_workers_do_without() -> None:
     absent = ("typer", "rich", "pydantic", "starlette", "redis", "apsw", "httpx")
-    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import async_job.settings as s; s.load()"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import async_job.settings_sources as s; s.load()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

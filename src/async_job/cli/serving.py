@@ -14,7 +14,8 @@ from rich.console import Console
 from async_job import logs
 from async_job.errors import SettingsError, UsageError
 from async_job.loading import load_jobs
-from async_job.settings import Loaded, Settings, is_loopback, load, masked
+from async_job.settings import Settings, is_loopback, masked
+from async_job.settings_sources import Loaded, load
 from async_job.worker import supervisor
 
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from async_job.cli.output import print_json
-from async_job.settings import Loaded, described, masked, shown
+from async_job.settings import described, masked, shown
+from async_job.settings_sources import Loaded
 
 INTRODUCTION = """\
 # Settings

@@ -248,13 +248,14 @@ class Store(Protocol):
     async def report(self, beats: Sequence[Beat]) -> list[Answer]:
         """Stores progress (raising the version, and nothing else) and log lines (counted in ``logged``) of
         those that still hold their jobs: state running and the same token. One answer a beat, in order. ``lost`` writes
-        nothing, ``cancel`` writes as ``ok`` does. Whether the lease is over does not matter, as long as nobody has rescued the job."""
+        nothing, ``cancel`` writes as ``ok`` does. Whether the lease is over does not matter, as long as nobody has
+        rescued the job."""
         ...
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
-        """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, ``life``, change log, log
-        lines, and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes back
-        from an end, else ``Stale`` with ``holder``). Fields that a change does not name stay as the store has them.
+        """Writes each change whose guard holds, each on its own: fields, indexes, version + 1, ``life``, change log,
+        log lines, and the unique key (given up by a job that ends, if it is the job's; taken again by one that comes
+        back from an end, else ``Stale`` with ``holder``). Fields that a change does not name stay as they are.
         The answer is the job after the change; what a report wrote since the decision was made may be missing in
         it. ``Stale`` bears the job exactly as it is, and writes nothing, also no log lines. Changes of one call are
         written in order, so a second one for the same job meets what the first one wrote.
