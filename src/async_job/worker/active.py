@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -51,7 +52,7 @@ class ActiveRun:
         self.task: asyncio.Task[None] | None = None
         self._now = now
         self._progress: Progress | None = None
-        self._lines: list[LogLine] = []
+        self._lines: deque[LogLine] = deque()
 
     @property
     def token(self) -> str:
@@ -72,8 +73,9 @@ class ActiveRun:
     def take(self) -> tuple[Progress | None, tuple[LogLine, ...]]:
         """What was said since the last time; it is now the caller's to report."""
         progress, self._progress = self._progress, None
-        lines, self._lines = self._lines, []
-        return progress, tuple(lines)
+        # One by one: another thread may be adding some.
+        lines = tuple(self._lines.popleft() for _ in range(len(self._lines)))
+        return progress, lines
 
     def beat(self) -> Beat:
         return Beat(self.job.id, self.token, *self.take())
@@ -81,7 +83,7 @@ class ActiveRun:
     def give_back(self, beat: Beat) -> None:
         """A beat that could not be sent: its words go with the next, unless newer progress was said since."""
         self._progress = self._progress or beat.progress
-        self._lines = [*beat.log, *self._lines][-LOG_LINES_KEPT:]
+        self._lines.extendleft(reversed(beat.log))
 
     def stop(self) -> None:
         """Asks the function to stop. Again: nothing happens."""

@@ -16,8 +16,9 @@ from async_job.worker.claimer import Claimer
 from async_job.worker.executor import Executor
 from async_job.worker.runners import Runners
 
-LAST_WORDS: Final = 2.0
-"""Seconds for runs that were told to stop to do so, and for their outcomes to reach the store."""
+LAST_WORDS: Final = 3.0
+"""Seconds for runs that were told to stop to do so, and for their outcomes to reach the store: longer than a child
+process takes to be killed."""
 
 log = get_logger()
 
