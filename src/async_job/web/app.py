@@ -20,6 +20,7 @@ from async_job.web.handlers.single import SingleJob
 from async_job.web.handlers.submissions import Submissions
 from async_job.web.handlers.system import System
 from async_job.web.handlers.webhooks import Webhooks
+from async_job.web.mounting import located
 from async_job.web.operation import Operation, Resource
 from async_job.web.problems import Problem, problem_of, request_id
 from async_job.web.schemas import Submission
@@ -47,6 +48,7 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIAp
         if scope["type"] != "http":
             await router(scope, receive, send)
             return
+        scope = located(scope)
         try:
             guard.check(scope, jobs.settings.allow_open)
             await router(scope, receive, send)
