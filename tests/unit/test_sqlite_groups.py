@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from async_job.clock import ManualClock
 from async_job.core.job import State
 from async_job.core.lifecycle import CancelRequested, Retention, Succeeded, decide
-from async_job.errors import LeaseOver, NotEnrolled, StoreBroken, StoreFull, StoreUnavailable
-from async_job.store.protocol import ClaimId
+from async_job.errors import LeaseOver, NotEnrolled, StoreBroken, StoreFull, StoreUnavailable, UsageError
+from async_job.store.protocol import ClaimId, IdempotencyKey, Index, Place
 from async_job.store.sqlite.store import SqliteStore
 from async_job.store.sqlite.turnstile import Turnstile
-from support.jobs import LEASE, change, claim, make_job, make_worker, read, submit
+from support.jobs import LEASE, change, claim, end, make_job, make_worker, read, submit
 
 HALF_A_PAIR = "\ud800"
 
@@ -139,9 +139,9 @@ async def test_another_process_that_never_ends_its_turn(
 
 async def test_a_close_does_not_wait_for_ever_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread is left to itself: it ends when it gets its turn, or with the process."""
-    monkeypatch.setattr("async_job.store.sqlite.lane.STUCK", 0.05)
     store = SqliteStore(path)
     await store.open()
+    monkeypatch.setattr("async_job.store.sqlite.lane.STUCK", 0.05)
     turnstile = Turnstile(path)
     with turnstile.turn():
         with pytest.raises(StoreUnavailable):
@@ -230,11 +230,15 @@ async def test_damage_is_found(path: Path) -> None:
     store = SqliteStore(path, clock=ManualClock())
     await store.open()
     await submit(store, "a", "b", "c", "d")
+    await end(store, "e", webhook="hook")
     await store.enroll(make_worker(), LEASE)
     await claim(store, limit=1)
     shell = apsw.Connection(str(path))
     shell.execute("""
         DELETE FROM workers;
+        DELETE FROM queues;
+        INSERT INTO deliveries SELECT 'x', 'gone', 'e', 't', 1, 1, 'pending', 0, NULL, '', NULL;
+        UPDATE deliveries SET state = 'lost' WHERE job_id = 'e';
         UPDATE jobs SET state = 'lost' WHERE id = 'b';
         UPDATE jobs SET state = 'succeeded' WHERE id = 'c';
         INSERT INTO log_lines VALUES ('gone', 1, 1, 'line');
@@ -244,9 +248,12 @@ async def test_damage_is_found(path: Path) -> None:
     findings = {(finding.id, finding.problem) for finding in await store.check()}
     assert findings == {
         ("a", "running under a worker that is not known"),
+        ("a", "started, and its queue was never claimed from"),
         ("b", "in a state that does not exist"),
         ("c", "finished at no time"),
         ("c", "succeeded without a result"),
+        ("e", "has a delivery in a state that does not exist"),
+        ("gone", "has deliveries and is not there"),
         ("gone", "has log lines and is not there"),
         ("queued/default", "tally says another number of jobs in this state and queue than there are"),
     }
@@ -289,3 +296,35 @@ async def test_queues_that_are_empty_for_good_are_forgotten(store: SqliteStore, 
     with apsw.Connection(str(path)) as shell:
         assert shell.execute("SELECT * FROM tally").fetchall() == []
     shell.close()
+
+
+async def test_expired_keys_leave_the_file_with_a_purge(path: Path) -> None:
+    """All of them, however few jobs there are to remove."""
+    clock = ManualClock()
+    store = SqliteStore(path, clock=clock)
+    await store.open()
+    jobs = [make_job(clock.now(), f"{n:04}") for n in range(701)]
+    lasts = [1_000] * 700 + [1_001]
+    await store.submit(jobs, [IdempotencyKey(job.id, "", clock.now() + n) for job, n in zip(jobs, lasts, strict=True)])
+    shell = apsw.Connection(str(path))
+    clock.advance(0.999)
+    await store.purge(10)
+    assert shell.execute("SELECT count(*) FROM idempotency_keys").get == 701
+    clock.advance(0.001)
+    await store.purge(10)
+    assert shell.execute("SELECT name FROM idempotency_keys").fetchall() == [("0700",)]
+    shell.close()
+    await store.close()
+
+
+async def test_a_place_that_no_store_gave(path: Path) -> None:
+    """A cursor that somebody made up harms nobody else."""
+    store = SqliteStore(path)
+    await store.open()
+    await submit(store, "a")
+    with pytest.raises(UsageError, match="64 bits"):
+        await store.scan(Index(State.QUEUED, "default"), Place(2**63, "a"), 10)
+    with pytest.raises(UsageError, match="Unicode"):
+        await store.scan(Index(State.QUEUED, "default"), Place(0, "\ud800"), 10)
+    assert len(await store.scan(Index(State.QUEUED, "default"), None, 10)) == 1
+    await store.close()

@@ -7,17 +7,24 @@ from pathlib import Path
 import apsw
 import pytest
 
+from async_job.core.job import State
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.connection import connect_writer
 from async_job.store.sqlite.migrate import migrate
 from async_job.store.sqlite.statements import SQL
 
 FIELDS = ("state", "reason", "updated_at", "finished_at", "kept_until", "result", "error", "token", "scheduled_for")
-STATEMENTS = {name: text for name, text in SQL.items() if not name.startswith(("check.", "apply.apply"))}
+STATEMENTS = {name: text for name, text in SQL.items() if not name.startswith(("check.", "apply.apply", "scan."))}
 STATEMENTS["apply.apply"] = statements.apply(FIELDS)
+STATEMENTS |= {
+    f"scan.{state}{way}": statements.scan(state, way == "-newest") for state in State for way in ("", "-newest")
+}
 
-SMALL = re.compile(r"SCAN (CONSTANT ROW|workers|tally|jobs USING INDEX jobs_held)\b")
-"""What may be walked through: a row a worker, a row a queue, a row a running job."""
+SMALL = re.compile(
+    r"SCAN (CONSTANT ROW|workers|tally|queues|jobs USING INDEX jobs_held|deliveries USING INDEX deliveries_newest)\b"
+    r"|SCAN \(subquery-\d+\)$"
+)
+"""What may be walked through: a row a worker, a row a queue, a row a running job; and from an end up to a limit."""
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +61,38 @@ def test_no_table_is_walked_through(connection: apsw.Connection, name: str) -> N
         ("purge.purge", "jobs_kept (kept_until>? AND kept_until<?)"),
         ("submit.holder", "jobs_unique (type=? AND unique_key=?)"),
         ("wait.ready", "jobs_ready (queue=?)"),
+        ("scan.scheduled", "jobs_due ((scheduled_for,id)>(?,?))"),
+        ("scan.scheduled-newest", "jobs_due ((scheduled_for,id)<(?,?))"),
+        ("scan.queued", "jobs_ready (queue=? AND (rank,id)>(?,?))"),
+        ("scan.queued-newest", "jobs_ready (queue=? AND (rank,id)<(?,?))"),
+        ("scan.running", "jobs_held"),
+        ("scan.failed", "jobs_ended (state=? AND (finished_at,id)>(?,?))"),
+        ("scan.succeeded-newest", "jobs_ended (state=? AND finished_at>? AND (finished_at,id)<(?,?))"),
+        ("ahead.ahead", "jobs_ready (queue=? AND (rank,id)<(?,?))"),
+        ("purge.keys", "idempotency_keys_expiry (expires_at<?)"),
+        ("outbox.due", "deliveries_due (due_at<?)"),
+        ("outbox.deliveries", "deliveries_of_job (job_id=?)"),
+        ("outbox.recent", "deliveries_newest"),
+        ("administration.queues", "jobs_ready (queue=?)"),
+        ("administration.workers", "jobs_held (worker=?)"),
     ],
 )
 def test_the_index_that_each_search_is_for(connection: apsw.Connection, name: str, index: str) -> None:
     assert any(index in step for step in plan(connection, STATEMENTS[name]))
 
 
-@pytest.mark.parametrize("name", ["claim.start", "claim.promote", "overdue.overdue", "purge.purge"])
+IN_ORDER = ["claim.start", "claim.promote", "overdue.overdue", "purge.purge", "purge.keys", "outbox.due"]
+IN_ORDER += ["outbox.deliveries", "outbox.recent"]
+IN_ORDER += [name for name in STATEMENTS if name.startswith("scan.") and "running" not in name]
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
 def test_what_is_wanted_in_order_is_found_in_order(connection: apsw.Connection, name: str) -> None:
     assert not any("TEMP B-TREE" in step for step in plan(connection, STATEMENTS[name]))
+
+
+def test_no_page_counts_its_way_to_its_place() -> None:
+    assert not [name for name, text in STATEMENTS.items() if "OFFSET" in text]
 
 
 def test_a_walk_would_be_seen(connection: apsw.Connection) -> None:
@@ -77,5 +107,5 @@ def test_plans_do_not_depend_on_the_values(tmp_path: Path) -> None:
 
 
 def test_a_field_that_no_job_has_is_never_written() -> None:
-    with pytest.raises(ValueError, match="owner"):
-        statements.apply(("state", "owner"))
+    with pytest.raises(ValueError, match="colour"):
+        statements.apply(("state", "colour"))

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from async_job.errors import StoreBroken, StoreError, StoreFull, StoreRefused, StoreUnavailable
+from async_job.errors import AsyncJobError, StoreBroken, StoreFull, StoreRefused, StoreUnavailable, UsageError
 
 BUSY_TIMEOUT: Final = 5_000
 """Our own processes take turns and do not meet; this is for a shell or a backup that holds the file."""
@@ -95,9 +95,9 @@ def is_full(error: apsw.Error) -> bool:
     return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE
 
 
-def translated(error: apsw.Error, path: Path) -> StoreError:
-    """What SQLite complains of, as one of our errors."""
-    if is_full(error):
+def translated(error: Exception, path: Path) -> AsyncJobError:
+    """What SQLite complains of, or cannot take, as one of our errors."""
+    if isinstance(error, apsw.Error) and is_full(error):
         return StoreFull(f"no room for the store {path} ({error}): free some space on its disk")
     match error:
         case apsw.BusyError() | apsw.LockedError():
@@ -108,5 +108,11 @@ def translated(error: apsw.Error, path: Path) -> StoreError:
             return StoreUnavailable(f"{path} cannot be written: look at its permissions and its folder ({error})")
         case apsw.IOError():
             return StoreUnavailable(f"the disk failed under {path}: look at the system's log ({error})")
+        case UnicodeEncodeError():
+            return UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})")
+        case OverflowError():
+            return UsageError(f"only numbers of at most 64 bits can be stored ({error})")
         case _:
-            return StoreBroken(f"SQLite does not do what it should with {path}: {error!r}")
+            broken = StoreBroken(f"SQLite does not do what it should with {path}: {error!r}")
+            broken.__cause__ = error
+            return broken

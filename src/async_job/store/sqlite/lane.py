@@ -4,7 +4,7 @@ never waits for the disk. A store has two lanes, one that writes and one that re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
@@ -17,6 +17,12 @@ from async_job.store.protocol import BATCH
 
 STUCK: Final = 15.0
 """After so many seconds callers hear that the store is away. What they asked may still happen, once."""
+
+
+Methods = dict[str, Callable[[Any], Any]]
+"""What a desk does, by the names that it is asked by."""
+Call = Callable[..., Awaitable[Any]]
+"""Asks a desk: by the name of the method, with its argument, and perhaps for how many items it counts."""
 
 
 class Desk(Protocol):

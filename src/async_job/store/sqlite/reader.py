@@ -3,7 +3,7 @@ before the group was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +12,21 @@ import apsw
 from async_job.clock import Clock
 from async_job.core.job import Job, LogLine, State
 from async_job.store.group_commit import Request
-from async_job.store.protocol import Changes, Counts, Entry
+from async_job.store.protocol import BATCH, Changes, Counts, Entry, Index, Place
+from async_job.store.sqlite import statements
+from async_job.store.sqlite.administration import AdministrationReader
 from async_job.store.sqlite.connection import connect_reader, translated
+from async_job.store.sqlite.lane import Methods
+from async_job.store.sqlite.outbox import OutboxReader
 from async_job.store.sqlite.row import STATES, job_of
 from async_job.store.sqlite.statements import SQL
 
 CHANGES_KEPT: Final = 10_000
 FORGET_LAPSED: Final = 3_600_000
+MOST_AHEAD: Final = 1_000
+FIRST: Final = Place(-(2**63), "")
+"""Before and after everything: places are compared as 64-bit numbers, then by id."""
+LAST: Final = Place(2**63 - 1, "")
 
 
 class Reader:
@@ -26,8 +34,12 @@ class Reader:
         self._path = path
         self._clock = clock
         self._connection = connect_reader(path)
-        self._methods: dict[str, Callable[[Any], Any]] = {
+        self._methods: Methods = {
+            **AdministrationReader(self._connection).methods,
+            **OutboxReader(self._connection).methods,
             "get": self.get,
+            "scan": self.scan,
+            "ahead": self.ahead,
             "log": self.log,
             "counts": self.counts,
             "rescuable": self.rescuable,
@@ -50,10 +62,8 @@ class Reader:
     def _answer(self, request: Request) -> Any:
         try:
             return self._methods[request.method](request.argument)
-        except apsw.Error as error:
-            return translated(error, self._path)
         except Exception as error:  # noqa: BLE001 - the caller's own, and nobody else's
-            return error
+            return translated(error, self._path)
 
     def close(self) -> None:
         self._connection.close()
@@ -66,6 +76,23 @@ class Reader:
             return None
         rows = self._connection.execute(SQL["get.get"], (id,)).fetchall()
         return job_of(rows[0]) if rows else None
+
+    def scan(self, argument: tuple[Index, Place | None, int, bool]) -> list[tuple[Place, Job]]:
+        index, after, limit, newest = argument
+        place = after or (LAST if newest else FIRST)
+        values = {"state": index.state, "queue": index.queue, "score": place.score, "id": place.id}
+        values["limit"] = min(limit, BATCH)
+        rows = self._connection.execute(statements.scan(index.state, newest), values)
+        return [(_place(job), job) for job in map(job_of, rows)]
+
+    def ahead(self, id: str) -> int | None:
+        place = self._connection.execute(SQL["ahead.place"], (id,)).get if storable(id) else None
+        if place is None:
+            return None
+        queue, rank = place
+        values = {"queue": queue, "rank": rank, "id": id, "limit": MOST_AHEAD}
+        n: int = self._connection.execute(SQL["ahead.ahead"], values).get
+        return n
 
     def log(self, argument: tuple[str, int]) -> list[LogLine]:
         id, after = argument
@@ -108,11 +135,20 @@ class Reader:
 
     def wait(self, queues: Sequence[str]) -> tuple[bool, int | None]:
         """Whether a job is ready in one of the queues, and when the next one is due in any."""
-        ready = any(self._connection.execute(SQL["wait.ready"], (queue,)).get for queue in queues)
+        ready = any(self._connection.execute(SQL["wait.ready"], {"queue": queue}).get for queue in queues)
         return ready, self._connection.execute(SQL["claim.next_due"]).get
 
     def health(self, _: None) -> str:
         return str(self._connection.execute(SQL["health.read"]).get)
+
+
+def _place(job: Job) -> Place:
+    """Where the job stands in the index of its state."""
+    if job.state is State.QUEUED:
+        return Place(job.rank, job.id)
+    if job.state is State.SCHEDULED:
+        return Place(job.scheduled_for, job.id)
+    return Place((job.started_at if job.state is State.RUNNING else job.finished_at) or 0, job.id)
 
 
 def storable(id: str) -> bool:

@@ -1,20 +1,25 @@
-"""A job as a row, and back."""
+"""A job as a row, and back; a delivery, which is no more than its row, back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import convert
+
+from async_job.core.delivery import Delivery
 from async_job.core.job import Job, State
 from async_job.store import codec
 
 COLUMNS: Final = (
     "id", "type", "queue", "state", "reason", "version", "priority", "created_at", "scheduled_for", "updated_at",
     "attempt", "max_attempts", "failures", "max_crashes", "crashes", "suspect", "token", "timeout", "start_by",
-    "started_at", "finished_at", "kept_until", "cancel_requested_at", "unique_key", "labels", "progress", "error",
-    "attempts", "input", "result",
+    "started_at", "finished_at", "kept_until", "cancel_requested_at", "unique_key", "owner", "webhook", "life",
+    "logged", "labels", "progress", "error", "attempts", "input", "result",
 )  # fmt: skip
 """Every field of a job has a column of its name; those that hold JSON are NULL when they are empty."""
+
+DELIVERY_COLUMNS: Final = Delivery.__struct_fields__
 
 STATES: Final = {str(state): state for state in State}
 
@@ -25,7 +30,7 @@ def row_of(job: Job) -> tuple[Any, ...]:
         job.id, job.type, job.queue, job.state, job.reason, job.version, job.priority, job.created_at,
         job.scheduled_for, job.updated_at, job.attempt, job.max_attempts, job.failures, job.max_crashes, job.crashes,
         job.suspect, job.token, job.timeout, job.start_by, job.started_at, job.finished_at, job.kept_until,
-        job.cancel_requested_at, job.unique_key,
+        job.cancel_requested_at, job.unique_key, job.owner, job.webhook, job.life, job.logged,
         codec.encode(job.labels).decode() if job.labels else None,
         codec.encode(job.progress).decode() if job.progress else None,
         codec.encode(job.error).decode() if job.error else None,
@@ -39,7 +44,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
     (
         id, type, queue, state, reason, version, priority, created_at, scheduled_for, updated_at, attempt, max_attempts,
         failures, max_crashes, crashes, suspect, token, timeout, start_by, started_at, finished_at, kept_until,
-        cancel_requested_at, unique_key, labels, progress, error, attempts, input, result,
+        cancel_requested_at, unique_key, owner, webhook, life, logged, labels, progress, error, attempts, input, result,
     ) = row  # fmt: skip
     return Job(
         id=id,
@@ -67,6 +72,10 @@ def job_of(row: tuple[Any, ...]) -> Job:
         kept_until=kept_until,
         cancel_requested_at=cancel_requested_at,
         unique_key=unique_key,
+        owner=owner,
+        webhook=webhook,
+        life=life,
+        logged=logged,
         labels=codec.decode_labels(labels) if labels else {},
         progress=codec.decode_progress(progress) if progress else None,
         result=result,
@@ -82,3 +91,8 @@ def values_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name in values:
             values[name] = codec.encode(values[name]).decode() if values[name] else None
     return values
+
+
+def delivery_of(row: tuple[Any, ...]) -> Delivery:
+    """The delivery that a row of ``DELIVERY_COLUMNS`` holds."""
+    return convert(dict(zip(DELIVERY_COLUMNS, row, strict=True)), Delivery)

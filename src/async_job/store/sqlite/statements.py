@@ -1,4 +1,4 @@
-"""The SQL that the store runs: one ``.sql`` file for each of its methods, read once.
+"""The SQL that the store runs: one ``.sql`` file for each of its methods or parts, read once.
 
 A file holds statements under headings, ``-- : name`` and perhaps a remark after a dash; ``claim.sql`` and
 ``-- : start`` make ``SQL["claim.start"]``.
@@ -12,7 +12,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from async_job.store.sqlite.row import COLUMNS
+from async_job.core.job import FINISHED, State
+from async_job.store.sqlite.row import COLUMNS, DELIVERY_COLUMNS
 
 HEADING: Final = re.compile(r"^-- : ([^—\n]+?)(?: — .*)?$", re.MULTILINE)
 
@@ -27,7 +28,9 @@ def _statements() -> dict[str, str]:
         method = file.name.removesuffix(".sql")
         _, *parts = HEADING.split(file.read_text(encoding="utf-8"))
         for name, text in zip(parts[::2], parts[1::2], strict=True):
-            text = text.replace("{columns}", ", ".join(COLUMNS)).replace("{places}", ", ".join("?" * len(COLUMNS)))
+            for prefix, columns in (("", COLUMNS), ("delivery_", DELIVERY_COLUMNS)):
+                text = text.replace(f"{{{prefix}columns}}", ", ".join(columns))
+                text = text.replace(f"{{{prefix}places}}", ", ".join("?" * len(columns)))
             statements[f"{method}.{name}"] = text.strip()
     return statements
 
@@ -42,6 +45,14 @@ def apply(fields: tuple[str, ...]) -> str:
     if unknown:
         raise ValueError(f"a change writes what is no field of a job: {', '.join(sorted(unknown))}")
     return SQL["apply.apply"].replace("{assignments}", ", ".join(f"{field} = :{field}" for field in fields))
+
+
+@cache
+def scan(state: State, newest: bool) -> str:
+    """The page of a state's index behind a place, in the index's order or backwards."""
+    text = SQL[f"scan.{'ended' if state in FINISHED else state}"]
+    beyond, direction = ("<", "DESC") if newest else (">", "ASC")
+    return text.replace("{beyond}", beyond).replace("{direction}", direction)
 
 
 def migrations() -> list[str]:

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +30,18 @@ from async_job.store.protocol import (
     Counts,
     Finding,
     Health,
+    IdempotencyKey,
+    Index,
+    Place,
     Stale,
     Submitted,
     Worker,
 )
+from async_job.store.sqlite.administration import SqliteAdministration
 from async_job.store.sqlite.announce import Announcer
 from async_job.store.sqlite.check import check
 from async_job.store.sqlite.lane import D, Lane
+from async_job.store.sqlite.outbox import SqliteOutbox
 from async_job.store.sqlite.reader import Reader
 from async_job.store.sqlite.writer import Writer
 
@@ -56,6 +62,8 @@ class SqliteStore:
         self._writer: Lane[Writer] | None = None
         self._reader: Lane[Reader] | None = None
         self._announcer: Announcer | None = None
+        self.administration = SqliteAdministration(self._write, self._read)
+        self.outbox = SqliteOutbox(self._write, self._read)
 
     def now(self) -> int:
         return self._clock.now()
@@ -132,8 +140,8 @@ class SqliteStore:
     async def _read(self, method: str, argument: Any = None, items: int = 1) -> Any:
         return await self._opened(self._reader).call(method, argument, items)
 
-    async def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
-        return await self._write_all("submit", jobs)
+    async def submit(self, jobs: Sequence[Job], keys: Sequence[IdempotencyKey | None] = ()) -> list[Submitted]:
+        return await self._write_all("submit", list(zip_longest(jobs, keys)))
 
     async def enroll(self, worker: Worker, lease: int) -> None:
         await self._write("enroll", (worker, lease))
@@ -160,6 +168,19 @@ class SqliteStore:
         jobs: list[Job | None] = await self._read("get", ids, len(ids))
         return jobs
 
+    async def scan(
+        self, index: Index, after: Place | None, limit: int, newest: bool = False
+    ) -> list[tuple[Place, Job]]:
+        found: list[tuple[Place, Job]] = await self._read("scan", (index, after, limit, newest), limit)
+        return found
+
+    async def ahead(self, id: str) -> int | None:
+        n: int | None = await self._read("ahead", id)
+        return n
+
+    async def delete(self, ids: Sequence[str]) -> list[Job | None]:
+        return await self._write_all("delete", ids)
+
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
         lines: list[LogLine] = await self._read("log", (id, after))
         return lines
@@ -180,14 +201,15 @@ class SqliteStore:
         return jobs
 
     async def purge(self, limit: int) -> int:
+        jobs: int
+        keys: int
         purged = 0
-        while purged < limit:
+        while True:
             batch = min(BATCH, limit - purged)
-            n: int = await self._write("purge", batch, batch)
-            purged += n
-            if n < batch:
-                break
-        return purged
+            jobs, keys = await self._write("purge", batch, BATCH)
+            purged += jobs
+            if (jobs < batch or purged == limit) and keys < BATCH:
+                return purged
 
     async def changes(self, after: str | None, timeout: float) -> Changes:
         loop = asyncio.get_running_loop()

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import apsw
 
-from async_job.errors import AsyncJobError, StoreBroken, StoreFull, UsageError
+from async_job.errors import AsyncJobError, StoreBroken, StoreFull
 from async_job.store.group_commit import Request
 from async_job.store.sqlite.connection import BUSY_TIMEOUT, is_full, translated
+from async_job.store.sqlite.lane import Methods
 from async_job.store.sqlite.turnstile import Turnstile
 
 RESERVE: Final = 16 * 1024 * 1024
@@ -29,8 +30,6 @@ FORCED_CHECKPOINT_PAGES: Final = 8_000
 """From here on (32 MiB) readers are waited for, so that the log can begin anew."""
 CHECKPOINT_TIMEOUT: Final = 20
 """Milliseconds that they are waited for."""
-
-Methods = dict[str, Callable[[Any], Any]]
 
 
 class Transactions:
@@ -113,20 +112,9 @@ class Transactions:
             if not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO request")
-            answer = self._failure(error)
+            answer = translated(error, self._path)
         self._connection.execute("RELEASE request")
         return answer
-
-    def _failure(self, error: Exception) -> AsyncJobError:
-        if isinstance(error, apsw.Error):
-            return translated(error, self._path)
-        if isinstance(error, UnicodeEncodeError):
-            return UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})")
-        if isinstance(error, OverflowError):
-            return UsageError(f"only numbers of at most 64 bits can be stored ({error})")
-        broken = StoreBroken(f"the store failed in an unforeseen way: {error!r}")
-        broken.__cause__ = error
-        return broken
 
     @property
     def checkpoint_due(self) -> bool:

@@ -13,15 +13,18 @@ from msgspec.structs import replace
 
 from async_job.clock import Clock
 from async_job.core.job import Change, Job, LogLine, State
+from async_job.core.life import LETTERS, lived
 from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreRefused
 from async_job.store import codec
 from async_job.store.group_commit import Request
-from async_job.store.protocol import BATCH, Answer, Beat, Claimed, ClaimId, Stale, Submitted, Worker
+from async_job.store.protocol import BATCH, Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted, Worker
 from async_job.store.sqlite import statements
+from async_job.store.sqlite.administration import AdministrationWriter
 from async_job.store.sqlite.announce import Announcer
 from async_job.store.sqlite.connection import connect_writer, refuse_unfit, translated
 from async_job.store.sqlite.migrate import migrate
-from async_job.store.sqlite.reader import CHANGES_KEPT, FORGET_LAPSED
+from async_job.store.sqlite.outbox import OutboxWriter
+from async_job.store.sqlite.reader import CHANGES_KEPT, FORGET_LAPSED, storable
 from async_job.store.sqlite.row import job_of, row_of, values_of
 from async_job.store.sqlite.statements import SQL
 from async_job.store.sqlite.transaction import Transactions
@@ -32,7 +35,7 @@ TRIM_EACH: Final = 1_000
 
 
 class Writer:
-    """``changed`` and ``ready`` say what the last group did: a job came to another state; one may be claimed."""
+    """``changed`` and ``ready`` say what the last group did: jobs came to other states; some may be claimed."""
 
     def __init__(self, path: Path, clock: Clock, namespace: str, announcer: Announcer) -> None:
         self._path = path
@@ -40,11 +43,16 @@ class Writer:
         self._announcer = announcer
         self._connection, self._turnstile = _open(path, namespace)
         self._execute = self._connection.execute
+        self._administration = AdministrationWriter(self._connection)
+        self._outbox = OutboxWriter(self._connection, clock)
         self._transactions = Transactions(
             self._connection,
             path,
             self._turnstile,
             {
+                **self._administration.methods,
+                **self._outbox.methods,
+                "resume": self.resume,
                 "submit": self.submit,
                 "enroll": self.enroll,
                 "extend": self.extend,
@@ -52,6 +60,7 @@ class Writer:
                 "claim": self.claim,
                 "report": self.report,
                 "apply": self.apply,
+                "delete": self.delete,
                 "forget": self.forget,
                 "purge": self.purge,
                 "health": self.health,
@@ -70,11 +79,11 @@ class Writer:
 
     @property
     def has_more_to_do(self) -> bool:
-        return self.changed or self._transactions.checkpoint_due
+        return self.changed or self.ready or self._transactions.checkpoint_due
 
     def do_more(self) -> None:
         """What need not keep the callers waiting: other processes hear of it, and the log is moved into the file."""
-        if self.changed:
+        if self.changed or self.ready:
             self._announcer.tell(b"ready" if self.ready else b"changed")
         if self._transactions.checkpoint_due:
             self._transactions.checkpoint()
@@ -83,16 +92,44 @@ class Writer:
         self._connection.close()
         self._turnstile.close()
 
-    def submit(self, jobs: Sequence[Job]) -> list[Submitted]:
+    def resume(self, queue: str) -> None:
+        self._administration.resume(queue)
+        self.ready = True
+
+    def submit(self, submits: Sequence[tuple[Job, IdempotencyKey | None]]) -> list[Submitted]:
+        jobs = [job for job, _ in submits]
+        if any(key is not None for _, key in submits):
+            # One after the other, because each looks for the keys of those before it.
+            return [self._submit_once(job, key) for job, key in submits]
+        inserted = self._insert(jobs)
+        return [Submitted(job.id, created=True) if job.id in inserted else self._not_inserted(job) for job in jobs]
+
+    def _submit_once(self, job: Job, key: IdempotencyKey | None) -> Submitted:
+        known = None if key is None else self._execute(SQL["submit.key"], (key.name, self._clock.now())).get
+        if key is not None and known is not None and not self._exists(job.id):
+            fingerprint, id = known
+            same = fingerprint == key.fingerprint
+            return Submitted(id, created=False, replayed=same, mismatched=not same)
+        if not self._insert([job]):
+            return self._not_inserted(job)
+        if key is not None:
+            self._execute(SQL["submit.keep_key"], (key.name, key.fingerprint, key.expires_at, job.id))
+        return Submitted(job.id, created=True)
+
+    def _insert(self, jobs: Sequence[Job]) -> set[str]:
+        """The ids of those that were not there, and whose unique keys are free."""
         rows = self._connection.executemany(SQL["submit.insert"], [row_of(job) for job in jobs])
-        inserted = {id for (id,) in rows}
+        inserted = {str(id) for (id,) in rows}
         if inserted:
             self.ready = True
             self._log_changes(len(inserted))
-        return [Submitted(job.id, created=True) if job.id in inserted else self._not_inserted(job) for job in jobs]
+        return inserted
+
+    def _exists(self, id: str) -> bool:
+        return self._execute(SQL["submit.exists"], (id,)).get is not None
 
     def _not_inserted(self, job: Job) -> Submitted:
-        if self._execute(SQL["submit.exists"], (job.id,)).get:
+        if self._exists(job.id):
             return Submitted(job.id, created=True)
         return Submitted(self._holder(job), created=False)
 
@@ -179,6 +216,8 @@ class Writer:
                 break
             values = {"token": token, "queue": queue, "limit": limit - len(jobs), "now": now}
             started = [job_of(row) for row in self._execute(SQL["claim.start"], values)]
+            if started:
+                self._execute(SQL["claim.count"], (queue, len(started)))
             jobs += sorted(started, key=lambda job: (job.rank, job.id))
         return jobs
 
@@ -192,14 +231,16 @@ class Writer:
         if beat.progress is not None:
             self._execute(SQL["report.progress"], (codec.encode(beat.progress).decode(), beat.id))
         if beat.log:
-            self._append_log(beat.id, beat.log)
+            lines = beat.log[-codec.LOG_LINES_KEPT :]
+            self._execute(SQL["report.logged"], (len(lines), beat.id))
+            self._append_log(beat.id, lines)
         ((cancel_requested_at,),) = running
         return Answer.OK if cancel_requested_at is None else Answer.CANCEL
 
     def _append_log(self, id: str, lines: Sequence[LogLine]) -> None:
         last = self._execute(SQL["report.last_line"], (id,)).get or 0
         rows = [(id, last + n, line.at, line.message) for n, line in enumerate(lines, 1)]
-        self._connection.executemany(SQL["report.line"], rows[-codec.LOG_LINES_KEPT :])
+        self._connection.executemany(SQL["report.line"], rows)
         if last + len(rows) > codec.LOG_LINES_KEPT:
             self._execute(SQL["report.trim"], (id, last + len(rows) - codec.LOG_LINES_KEPT))
 
@@ -207,7 +248,7 @@ class Writer:
         return [self._apply(change) for change in changes]
 
     def _apply(self, change: Change) -> Job | Stale:
-        guard = change.guard
+        guard, lines = change.guard, change.log[-codec.LOG_LINES_KEPT :]
         values = values_of(change.fields) | {
             "id": change.job.id,
             "guard_state": guard.state,
@@ -215,6 +256,8 @@ class Writer:
             "guard_uncancelled": guard.uncancelled,
             "guard_lapsed": guard.lapsed,
             "guard_deadline": guard.deadline,
+            "letter": LETTERS[change.state],
+            "lines": len(lines),
             "now": self._clock.now(),
         }
         try:
@@ -223,12 +266,16 @@ class Writer:
             return self._key_held(change)
         if version is None:
             return self._not_applied(change)
-        if change.log:
-            self._append_log(change.job.id, change.log)
+        if lines:
+            self._append_log(change.job.id, lines)
+        if change.deliveries:
+            self._outbox.put(change.deliveries)
         self._log_changes(1)
         self.ready = self.ready or change.state in (State.QUEUED, State.SCHEDULED)
         if version == change.job.version + 1:
-            return replace(change.job, **change.fields, version=version)
+            life = lived(change.job.life, version, change.state)
+            logged = change.job.logged + len(lines)
+            return replace(change.job, **change.fields, version=version, life=life, logged=logged)
         after = self._get(change.job.id)
         assert after is not None
         return after
@@ -252,8 +299,17 @@ class Writer:
     def forget(self, _: None) -> None:
         self._execute(SQL["rescuable.forget"], {"long_ago": self._clock.now() - FORGET_LAPSED})
 
-    def purge(self, limit: int) -> int:
-        return len(self._execute(SQL["purge.purge"], (self._clock.now(), limit)).fetchall())
+    def delete(self, ids: Sequence[str]) -> list[Job | None]:
+        rows = self._connection.executemany(SQL["delete.delete"], [(id,) for id in ids if storable(id)])
+        deleted = {id for (id,) in rows}
+        return [None if id in deleted or not storable(id) else self._get(id) for id in ids]
+
+    def purge(self, limit: int) -> tuple[int, int]:
+        """How many jobs were removed, and how many idempotency keys."""
+        now = self._clock.now()
+        jobs = self._execute(SQL["purge.purge"], (now, limit)).fetchall()
+        keys = self._execute(SQL["purge.keys"], (now, BATCH)).fetchall()
+        return len(jobs), len(keys)
 
     def health(self, now: int) -> None:
         self._execute(SQL["health.write"], {"now": str(now)})

@@ -34,6 +34,10 @@ CREATE TABLE jobs (
     kept_until INTEGER,
     cancel_requested_at INTEGER,
     unique_key TEXT,
+    owner TEXT,
+    webhook TEXT,
+    life TEXT NOT NULL DEFAULT '',
+    logged INTEGER NOT NULL DEFAULT 0,
     -- The place in the queue: one step of priority is worth a minute of waiting.
     rank INTEGER NOT NULL AS (scheduled_for - priority * 60000) STORED,
     -- The worker's part of the token, `worker:n`.
@@ -53,10 +57,55 @@ CREATE INDEX jobs_deadline ON jobs (start_by, id)
     WHERE state IN ('scheduled', 'queued') AND attempt = 0 AND start_by IS NOT NULL;
 CREATE INDEX jobs_kept ON jobs (kept_until, id)
     WHERE state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kept_until IS NOT NULL;
+CREATE INDEX jobs_ended ON jobs (state, finished_at, id) WHERE finished_at IS NOT NULL;
 
 -- Of the live jobs of a type, one may hold a key.
 CREATE UNIQUE INDEX jobs_unique ON jobs (type, unique_key)
     WHERE state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL;
+
+-- What was submitted once under a key; the job itself may be gone.
+CREATE TABLE idempotency_keys (
+    name TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    job_id TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+-- Messages for webhooks; `due_at` is the time of the next try.
+CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    target TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    state TEXT NOT NULL, -- pending; delivered, given_up
+    tries INTEGER NOT NULL,
+    status INTEGER,
+    problem TEXT NOT NULL,
+    tried_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX deliveries_due ON deliveries (due_at, id) WHERE state = 'pending';
+CREATE INDEX deliveries_of_job ON deliveries (job_id, created_at, id);
+CREATE INDEX deliveries_newest ON deliveries (created_at, id);
+
+-- Queues that are paused or were claimed from; `started` is how many jobs were claimed.
+CREATE TABLE queues (
+    name TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- What an administrator writes: a few of each kind.
+CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
 
 -- A job's own log: its newest lines, numbered from 1.
 CREATE TABLE log_lines (
@@ -112,6 +161,7 @@ END;
 
 CREATE TRIGGER jobs_removed AFTER DELETE ON jobs BEGIN
     DELETE FROM log_lines WHERE id = old.id;
+    DELETE FROM deliveries WHERE job_id = old.id;
     UPDATE tally SET n = n - 1 WHERE state = old.state AND queue = old.queue;
     DELETE FROM tally WHERE queue = old.queue AND n = 0;
 END;

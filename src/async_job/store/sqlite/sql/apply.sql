@@ -1,5 +1,7 @@
 -- : apply — nothing comes back where the guard does not hold
-UPDATE jobs SET {assignments}, version = version + 1
+UPDATE jobs SET
+    {assignments}, version = version + 1,
+    life = substr(life || (version + 1) || :letter, -60), logged = logged + :lines
 WHERE id = :id AND state = :guard_state
     AND (:guard_token IS NULL OR token = :guard_token)
     AND NOT (:guard_uncancelled AND cancel_requested_at IS NOT NULL)

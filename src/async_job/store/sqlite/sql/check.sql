@@ -35,6 +35,15 @@ SELECT id FROM jobs WHERE rank <> scheduled_for - priority * :priority_step;
 -- : has log lines and is not there
 SELECT DISTINCT id FROM log_lines WHERE id NOT IN (SELECT id FROM jobs);
 
+-- : has deliveries and is not there
+SELECT DISTINCT job_id FROM deliveries WHERE job_id NOT IN (SELECT id FROM jobs);
+
+-- : has a delivery in a state that does not exist
+SELECT DISTINCT job_id FROM deliveries WHERE state NOT IN ('pending', 'delivered', 'given_up');
+
+-- : started, and its queue was never claimed from
+SELECT id FROM jobs WHERE attempt > 0 AND queue NOT IN (SELECT name FROM queues WHERE started > 0);
+
 -- : tally says another number of jobs in this state and queue than there are
 SELECT coalesce(counted.state, tally.state) || '/' || coalesce(counted.queue, tally.queue)
 FROM (SELECT state, queue, count(*) AS n FROM jobs GROUP BY state, queue) AS counted

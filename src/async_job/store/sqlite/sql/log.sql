@@ -1,2 +1,2 @@
 -- : log
-SELECT at, message FROM log_lines WHERE id = ? ORDER BY number LIMIT -1 OFFSET ?;
+SELECT at, message FROM log_lines WHERE id = ? AND number > ? ORDER BY number;

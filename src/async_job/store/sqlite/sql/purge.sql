@@ -1,7 +1,13 @@
--- : purge — log lines go with their job, by a trigger
+-- : purge — log lines and deliveries go with their job, by a trigger
 DELETE FROM jobs WHERE seq IN (
     SELECT seq FROM jobs
     WHERE state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kept_until IS NOT NULL AND kept_until <= ?
     ORDER BY kept_until, id LIMIT ?
+)
+RETURNING 1;
+
+-- : keys — idempotency keys whose time is over
+DELETE FROM idempotency_keys WHERE name IN (
+    SELECT name FROM idempotency_keys WHERE expires_at <= ? ORDER BY expires_at LIMIT ?
 )
 RETURNING 1;

@@ -4,6 +4,9 @@ SELECT cancel_requested_at FROM jobs WHERE id = ? AND token = ? AND state = 'run
 -- : progress
 UPDATE jobs SET progress = ?, version = version + 1 WHERE id = ?;
 
+-- : logged
+UPDATE jobs SET logged = logged + ? WHERE id = ?;
+
 -- : last_line
 SELECT max(number) FROM log_lines WHERE id = ?;
 

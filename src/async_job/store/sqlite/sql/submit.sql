@@ -5,5 +5,11 @@ INSERT INTO jobs ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING 
 SELECT id FROM jobs
 WHERE type = ? AND unique_key = ? AND state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL;
 
+-- : key — what was submitted before under an idempotency key
+SELECT fingerprint, job_id FROM idempotency_keys WHERE name = ? AND expires_at > ?;
+
+-- : keep_key
+INSERT OR REPLACE INTO idempotency_keys (name, fingerprint, expires_at, job_id) VALUES (?, ?, ?, ?);
+
 -- : exists
 SELECT 1 FROM jobs WHERE id = ?;
