@@ -26,7 +26,8 @@ class Uvicorn:
         self._output = folder / "uvicorn"
         guard = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())]
         serve = [sys.executable, "-m", "uvicorn", app, "--port", str(self.port), *arguments]
-        more = {"PYTHONPATH": str(TESTS), "LEDGER": str(self.ledger), **(environ or {})}
+        path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
+        more = {"PYTHONPATH": path, "LEDGER": str(self.ledger), **(environ or {})}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*guard, *serve],
