@@ -13,6 +13,7 @@ AsyncJobError
 │   ├── NotAllowed              the API key is missing, unknown, or not good for this
 │   └── ForkError               an object was carried into another process
 ├── JobNotFound                 no such job, or it is no longer kept
+├── ApiKeyNotFound              no API key has this id
 ├── Conflict                    the job's state does not allow this
 │   ├── AlreadyFinished         cancel of a job that has ended
 │   ├── NotRetryable            retry of a job that is live or has succeeded
@@ -127,6 +128,13 @@ class JobNotFound(AsyncJobError):
     def __init__(self, id: str) -> None:
         super().__init__(f"no job {id}: it never existed, or is no longer kept")
         self.id = id
+
+
+class ApiKeyNotFound(AsyncJobError):
+    """There is no API key with this id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"there is no key {id!r}; `async-job keys list` shows all")
 
 
 class Conflict(AsyncJobError):
