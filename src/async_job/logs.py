@@ -1,7 +1,8 @@
 """The log of our own processes: one set-up for structlog and for the standard library's ``logging``.
 
 Lines for people on a terminal, JSON otherwise. What users and clients say may stand in a line, so control characters
-are escaped: nothing that is logged moves a cursor or forges a second line.
+are escaped: nothing that is logged moves a cursor or forges a second line. API keys and tickets are blotted out,
+wherever in a line they stand.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from async_job.settings import Settings
+from async_job.settings import MASK, Settings
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 CONTROL_BUT_LINES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+SECRET: Final = re.compile("(ajt?_[0-9a-z]+_)[0-9A-Za-z_]{20,}")
 MANY_LINES: Final = ("exception", "stack")
 """What has line ends of its own: tracebacks."""
 CHATTY: Final = ("uvicorn", "httpx", "asyncio")
@@ -72,10 +74,10 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
 
 def _rendering(settings: Settings, stream: TextIO) -> list[Processor]:
     if settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty()):
-        return [_to_json]
+        return [_to_json, _blot_out]
     colors = stream.isatty() and not os.environ.get("NO_COLOR")
     console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return [_escape, console]
+    return [_escape, console, _blot_out]
 
 
 def _to_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
@@ -89,3 +91,8 @@ def _escape(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
             pattern = CONTROL_BUT_LINES if key in MANY_LINES else CONTROL
             event[key] = pattern.sub(lambda found: ascii(found[0])[1:-1], value)
     return event
+
+
+def _blot_out(logger: WrappedLogger, method: str, line: Any) -> str:
+    """``line`` is the text that the processor before has made."""
+    return SECRET.sub(rf"\1{MASK}", line)

@@ -40,6 +40,23 @@ except ValueError:
     assert "Traceback" in text
 
 
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_keys_and_tickets_are_blotted_out(log_format: str) -> None:
+    code = """
+key, ticket = "aj_k3x9f0a2bq_" + "Zz9" * 14 + "Z", "ajt_k3x9f0a2bq_1738310400000_" + "Zz9" * 14 + "Z"
+log.warning(f"said {key}", path=f"/x?key={key}&ticket={ticket}", nested=[{"key": key}])
+logging.getLogger("theirs").warning("%s", ticket)
+try:
+    raise ValueError(key)
+except ValueError:
+    log.exception("failed")
+"""
+    text = "\n".join(lines(code, log_format))
+    assert "Zz9" not in text
+    assert text.count("aj_k3x9f0a2bq_***") >= 4
+    assert text.count("ajt_k3x9f0a2bq_***") == 2
+
+
 def test_json_has_one_object_a_line() -> None:
     code = """
 log.debug("too quiet")

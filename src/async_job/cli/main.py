@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from async_job.cli import webhooks
+from async_job.cli import keys, webhooks
 from async_job.errors import (
     AsyncJobError,
     JobNotFound,
@@ -59,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 a job failed, 2 to be called otherwise, 3 server or store unreachable.",
 )
+app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 
 

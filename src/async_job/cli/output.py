@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Sequence[str]
 
 
 def print_json(text: bytes) -> None:
@@ -14,3 +20,22 @@ def print_json(text: bytes) -> None:
         Console().print_json(text.decode())
     else:
         print(msgspec.json.format(text, indent=0).decode())
+
+
+def print_rows(names: Row, rows: Sequence[Row]) -> None:
+    """Aligned under their names on a terminal, with tabs between them elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print(*row, sep="\t")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def local_time(at: int) -> str:
+    """Milliseconds since 1970 for people."""
+    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -12,10 +13,13 @@ import msgspec
 from rich.console import Console
 
 from async_job import logs
-from async_job.errors import SettingsError, UsageError
+from async_job.access.keys import Keys
+from async_job.errors import SettingsError, StoreUnavailable, UsageError
+from async_job.jobs import Jobs
 from async_job.loading import load_jobs
 from async_job.settings import Settings, is_loopback, masked
 from async_job.settings_sources import Loaded, load
+from async_job.store.open import sqlite_path
 from async_job.worker import supervisor
 
 
@@ -23,8 +27,8 @@ def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> i
     """Serves HTTP and runs jobs, until a signal ends it."""
     loaded = read_settings(target, flags)
     settings = loaded.settings
-    _refuse_strangers(loaded)
     logs.configure(settings, sys.stderr)
+    _refuse_strangers(loaded)
     with _listen(settings) as listening:
         url = _url(settings.host, listening.getsockname()[1])
 
@@ -75,12 +79,29 @@ def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
 
 
 def _refuse_strangers(loaded: Loaded) -> None:
+    """Other machines are served if they need a key, or if somebody has said that they need none."""
     settings = loaded.settings
-    if not settings.allow_open and not is_loopback(settings.host):
-        raise SettingsError(
-            f"host is {settings.host} ({loaded.origins['host']}): whoever reaches this machine could start jobs, for "
-            "there are no keys; set ASYNC_JOB_ALLOW_OPEN=true if that is meant, or leave host at 127.0.0.1"
-        )
+    if settings.allow_open or is_loopback(settings.host) or asyncio.run(_asks_for_keys(settings)):
+        return
+    raise SettingsError(
+        f"host is {settings.host} ({loaded.origins['host']}): whoever reaches this machine could start jobs, for "
+        "there are no keys; make one by `async-job keys create`, set ASYNC_JOB_ALLOW_OPEN=true if that is meant, "
+        "or leave host at 127.0.0.1"
+    )
+
+
+async def _asks_for_keys(settings: Settings) -> bool:
+    """Whether there is a key to ask for. A store that is away may have some; until it is back nobody is let in."""
+    url = settings.store
+    if url.startswith("memory:") or (url.startswith("sqlite:") and not sqlite_path(url).exists()):
+        return False
+    jobs = Jobs()
+    jobs.configure(settings=settings)
+    try:
+        async with jobs:
+            return any(key.revoked_at is None for key in await Keys(await jobs.store()).all())
+    except StoreUnavailable:
+        return True
 
 
 def _listen(settings: Settings) -> socket.socket:

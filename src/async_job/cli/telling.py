@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from async_job.cli.output import print_json
+from async_job.cli.output import Row, local_time, print_json, print_rows
 from async_job.cli.store_access import lasting_jobs
 from async_job.core.delivery import Delivery, DeliveryState
 from async_job.settings_sources import load
@@ -19,8 +14,6 @@ from async_job.web.schemas_webhooks import DeliveryList, EndpointList, view_deli
 from async_job.webhooks import deliveries
 from async_job.webhooks.endpoints import Endpoints
 from async_job.webhooks.vault import Vault
-
-Row = Sequence[str]
 
 
 async def add(store: str | None, name: str, url: str, secret: str | None) -> str:
@@ -46,8 +39,10 @@ async def list_endpoints(store: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.json.encode(EndpointList([view_endpoint(endpoint) for endpoint in found])))
     else:
-        rows = [(one.name, one.url, "enabled" if one.enabled else "disabled", _time(one.created_at)) for one in found]
-        _print_rows(("name", "url", "state", "added"), rows)
+        rows = [
+            (one.name, one.url, "enabled" if one.enabled else "disabled", local_time(one.created_at)) for one in found
+        ]
+        print_rows(("name", "url", "state", "added"), rows)
 
 
 def secrets_of(url: str) -> list[str]:
@@ -62,7 +57,7 @@ async def list_deliveries(store: str | None, job: str | None, *, as_json: bool) 
     if as_json:
         print_json(msgspec.json.encode(DeliveryList([view_delivery(delivery) for delivery in found])))
     else:
-        _print_rows(("id", "event", "target", "state", "tries", "last problem"), [_row(one) for one in found])
+        print_rows(("id", "event", "target", "state", "tries", "last problem"), [_row(one) for one in found])
 
 
 async def replay(store: str | None, id: str) -> None:
@@ -74,23 +69,5 @@ async def replay(store: str | None, id: str) -> None:
 def _row(delivery: Delivery) -> Row:
     state = str(delivery.state)
     if delivery.state is DeliveryState.PENDING:
-        state += f" until {_time(delivery.due_at)}"
+        state += f" until {local_time(delivery.due_at)}"
     return delivery.id, delivery.event, delivery.target, state, str(delivery.tries), delivery.problem
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _print_rows(names: Row, rows: Sequence[Row]) -> None:
-    """Aligned under their names on a terminal, with tabs between them elsewhere."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            print(*row, sep="\t")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
