@@ -1,0 +1,39 @@
+"""The explorer finds nothing wrong, and finds each bug that is planted."""
+
+import pytest
+
+from .explore import PLANS, Plan, explore
+from .model import Bug, Setting
+
+
+# Half a minute of pure computing, which on a busy machine may take some.
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+def test_no_promise_is_broken(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    explored = explore(plan.setting, plan.depth, plan.troubles)
+    with capsys.disabled():
+        print(f"\n{plan.name}: {explored}")
+    assert explored.violation is None, str(explored.violation)
+    assert explored.states > 1_000
+
+
+PLANTED = {
+    Bug.NO_TOKEN: ("was not that run's", Setting(jobs=1)),
+    Bug.NO_UNCANCELLED: ("waits to be started again", Setting(jobs=1)),
+    Bug.NO_LAPSED: ("taken away from a worker whose lease lives", Setting(jobs=1)),
+    Bug.NO_DEADLINE: ("expired that had no deadline", Setting(jobs=1, deadline=True)),
+    Bug.RESCUE_KEEPS_TOKEN: ("nothing of that run was written", Setting(jobs=1)),
+    Bug.OUTCOME_FORGOTTEN: ("was called lost", Setting(jobs=1)),
+    Bug.CLAIM_FORGOTTEN: ("never ends", Setting(jobs=1)),
+    Bug.KEY_NOT_TAKEN: ("under one unique key", Setting(keyed=True)),
+    Bug.RETRY_KEEPS_END: ("it would be purged", Setting(jobs=1)),
+}
+
+
+@pytest.mark.parametrize("bug", Bug)
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    promise, setting = PLANTED[bug]
+    explored = explore(setting._replace(bug=bug), depth=9)
+    assert explored.violation is not None, explored
+    assert promise in explored.violation.promise
+    print(explored.violation)
