@@ -32,7 +32,7 @@ PLANS = (
     Plan("one job with a deadline, three troubles", Setting(jobs=1, deadline=True), depth=12, troubles=3),
     Plan("two jobs, one trouble", Setting(), depth=12, troubles=1),
     Plan("two jobs, two troubles", Setting(), depth=9, troubles=2),
-    Plan("two jobs with one key and a deadline, two troubles", Setting(keyed=True, deadline=True), depth=10, troubles=2),
+    Plan("two jobs with a key and a deadline, two troubles", Setting(keyed=True, deadline=True), depth=10, troubles=2),
     Plan("two jobs, any number of troubles", Setting(), depth=6, troubles=6),
 )
 
