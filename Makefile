@@ -15,7 +15,7 @@ ARGS ?=
 # The project itself is installed as an editable link, without a look at the network.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation -e .
 
-.PHONY: help run example test check format lock clean
+.PHONY: help run example test chaos check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ example: $(VENV)/example.stamp ## make thumbnails of some photographs, as exampl
 
 test: $(VENV)/dev.stamp ## run all tests against real servers (ARGS="tests/unit -k backoff" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/dev.stamp ## harm real processes and see that nothing is lost (STORE=redis FROM=9 ROWS=1,3 SCALE=short)
+	@PYTHONPATH=tests $(BIN)/python -W error -m faults.chaos $(if $(STORE),--store $(STORE)) $(if $(FROM),--from $(FROM)) \
+		$(if $(ROWS),--rows $(ROWS)) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
 
 check: $(VENV)/dev.stamp ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -51,5 +51,5 @@ async def test_cut_replies_lose_strand_and_double_nothing(
         print("\n" + json.dumps({"fault": "cut replies", "store": "redis", "cuts": cuts, "verdict": str(verdict)}))
     assert verdict.clean, verdict
     # No process has died and no lease lapsed, so each job has run once.
-    assert verdict.again == 0
+    assert verdict.explained == 0
     assert all(isinstance(job, Job) and job.attempt == 1 for job in jobs)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
-from async_job.core.job import Job
-from async_job.errors import StoreUnavailable
+from async_job.core.job import Job, State
+from async_job.errors import StoreFull, StoreUnavailable
 from async_job.settings import Settings
 from async_job.store.protocol import Store
 from support import ledger
@@ -29,35 +30,51 @@ async def until(condition: Callable[[], object], timeout: float = 30.0, what: st
 
 
 class Client:
-    """Submits jobs, and remembers which were sent and which were acknowledged."""
+    """Submits jobs, and writes down what was sent and what was acknowledged."""
 
-    def __init__(self, store: Store, book: Path) -> None:
+    def __init__(self, store: Store, book: Path, patience: float = 30.0) -> None:
+        """`patience`: seconds for which one submit is tried again while the store is away."""
         self.store = store
-        self.book = book
+        self.book = ledger.Book(book)
+        self.patience = patience
         self.submitted: list[str] = []
-        self.acknowledged: list[str] = []
 
-    async def submit(self, seconds: float) -> str:
-        """Sends one job until the store takes it."""
-        job = make_job(self.store.now(), type="work", input=b'{"seconds":%g}' % seconds)
+    async def submit(self, seconds: float = 0.05, type: str = "work", **fields: Any) -> str:
+        """Sends one job until the store takes it; `StoreFull` is the caller's."""
+        job = make_job(self.store.now(), type=type, input=b'{"seconds":%g}' % seconds, **fields)
         self.submitted.append(job.id)
+        self.note("invoke", job.id)
+        end = time.monotonic() + self.patience
         while True:
             try:
                 [answer] = await self.store.submit([job])
             except StoreUnavailable:
+                if time.monotonic() > end:
+                    self.note("fail", job.id)
+                    raise
                 await asyncio.sleep(0.05)
+            except StoreFull:
+                self.note("fail", job.id)
+                raise
             else:
                 assert answer.created
-                self.acknowledged.append(job.id)
+                self.note("ok", job.id)
                 return job.id
+
+    def note(self, what: str, id: str, attempt: int = 0, pid: int | None = None) -> None:
+        ledger.note(self.book.file, what, id, attempt, pid)
 
     def started(self, id: str, attempt: int = 1) -> ledger.Line | None:
         """The line with which this attempt of the job started; `None`: it has not."""
-        lines = ledger.read(self.book)
-        return next((line for line in lines if line[:3] == ("start", id, attempt)), None)
+        return next((line for line in self.book.lines if line[:3] == ("start", id, attempt)), None)
 
-    async def wait_for_start(self, id: str, attempt: int = 1) -> ledger.Line:
-        await until(lambda: self.started(id, attempt), what=f"attempt {attempt} of {id}")
+    @property
+    def faults(self) -> list[ledger.Line]:
+        """What was done to processes so far."""
+        return [line for line in self.book.lines if line.what == "fault"]
+
+    async def wait_for_start(self, id: str, attempt: int = 1, timeout: float = 30.0) -> ledger.Line:
+        await until(lambda: self.started(id, attempt), timeout, f"attempt {attempt} of {id}")
         line = self.started(id, attempt)
         assert line is not None
         return line
@@ -68,8 +85,14 @@ class Client:
     async def wait_for_all(self, timeout: float = 30.0) -> None:
         """Returns when all have ended; what has not by then is the verdict's business."""
         end = time.monotonic() + timeout
-        while time.monotonic() < end and not all(job is None or job.done for job in await self.jobs()):
-            await self.store.wait(["none"], 0.05)
+        while time.monotonic() < end:
+            try:
+                if all(job is None or job.done for job in await self.jobs()):
+                    return
+            except StoreUnavailable:
+                # Another look will tell.
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(0.05)
 
-    async def judge(self) -> Verdict:
-        return judge(self.submitted, self.acknowledged, await self.jobs(), ledger.read(self.book))
+    async def judge(self, may_end: Collection[State] = (State.SUCCEEDED,)) -> Verdict:
+        return judge(await self.jobs(), self.book.lines, may_end)

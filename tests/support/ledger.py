@@ -2,7 +2,8 @@
 
     python -m support.supervised … support.ledger:jobs      with LEDGER=/path/of/the/file
 
-One line is one write to a file opened for appending, so that lines of several processes do not mix.
+One line is one write to a file opened for appending, so that lines of several processes do not mix. Clients and tests
+write to the same file what they sent, what was acknowledged, and which processes they harmed: see `support.checker`.
 """
 
 import asyncio
@@ -15,16 +16,29 @@ from typing import NamedTuple
 
 from async_job import Context, Jobs
 
+if os.environ.get("PLANTED"):
+    from support import planted
+
+    planted.plant()
+
 jobs = Jobs()
 
+EVERYTHING = 0
+"""In the place of a pid: all processes."""
 
-def write(context: Context, what: str) -> None:
-    line = f"{what} {context.job_id} {context.attempt} {os.getpid()} {time.monotonic():.6f}\n"
-    file = os.open(os.environ["LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def note(book: str | Path, what: str, id: str, attempt: int = 0, pid: int | None = None) -> None:
+    """Adds a line to the file."""
+    line = f"{what} {id} {attempt} {os.getpid() if pid is None else pid} {time.monotonic():.6f}\n"
+    file = os.open(book, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, line.encode())
     finally:
         os.close(file)
+
+
+def write(context: Context, what: str) -> None:
+    note(os.environ["LEDGER"], what, context.job_id, context.attempt)
 
 
 @jobs.job
@@ -70,12 +84,30 @@ class Line(NamedTuple):
 
 
 def read(file: Path) -> list[Line]:
-    """What the jobs wrote so far."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [
-        Line(what, id, int(attempt), int(pid), float(at))
-        for what, id, attempt, pid, at in (line.split() for line in lines)
-    ]
+    """What was written so far."""
+    return Book(file).lines
+
+
+class Book:
+    """The file as it grows: each look reads only what is new."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._read = 0
+        self._lines: list[Line] = []
+
+    @property
+    def lines(self) -> list[Line]:
+        if self.file.exists():
+            with self.file.open("rb") as file:
+                file.seek(self._read)
+                # The last line may be half there.
+                new, end, _ = file.read().rpartition(b"\n")
+            self._read += len(new) + len(end)
+            for line in new.decode().splitlines():
+                what, id, attempt, pid, at = line.split()
+                self._lines.append(Line(what, id, int(attempt), int(pid), float(at)))
+        return self._lines
 
 
 def counted(lines: list[Line], what: str) -> Counter[str]:

@@ -4,7 +4,9 @@ with Program(settings, target="support.ledger:jobs", ledger=tmp_path / "ledger")
     os.kill(program.workers()[0], signal.SIGKILL)
 """
 
+import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +31,8 @@ class Plan(Struct, frozen=True):
     target: str | None
     serve: bool = False
     reload: bool = False
+    parent: int = 0
+    port: int = 0
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 20.0, what: str = "it") -> None:
@@ -69,14 +73,13 @@ class Program:
 
     def __init__(
         self, settings: Settings, folder: Path, target: str | None = "support.ledger:jobs", *,
-        serve: bool = False, reload: bool = False,
+        serve: bool = False, reload: bool = False, port: int = 0, ledger: Path | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.folder = folder
-        self.ledger = folder / "ledger"
+        self.ledger = ledger or folder / "ledger"
         self.output = folder / "output"
-        self.port = 0
-        self._plan = Plan(settings, target, serve, reload)
+        self._plan = Plan(settings, target, serve, reload, os.getpid(), port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -122,6 +125,18 @@ class Program:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
+    @property
+    def port(self) -> int:
+        """The port that it serves HTTP on."""
+        found = re.search(r"^port (\d+)$", self.text(), re.MULTILINE)
+        assert found
+        return int(found[1])
+
+    def server(self) -> int:
+        """The pid of the HTTP process."""
+        [pid] = [pid for pid in self.children() if "async_job.server" in command_of(pid)]
+        return pid
+
     def wait(self, timeout: float = 20.0) -> int:
         """The exit code."""
         assert self._process is not None
@@ -142,12 +157,25 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
 
 
+def end_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process with the one that started it: a test that is killed leaves nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit("the test has ended")
+
+
 def main() -> int:
     plan = msgspec.json.decode(sys.argv[1], type=Plan)
+    end_with_parent(plan.parent)
+    if os.environ.get("PLANTED"):
+        from support import planted
+
+        planted.plant()
     logs.configure(plan.settings)
     listen = None
     if plan.serve:
-        listen = socket.create_server(("127.0.0.1", 0))
+        listen = socket.create_server(("127.0.0.1", plan.port))
         print("port", listen.getsockname()[1], flush=True)
     return run(
         plan.target,

@@ -1,0 +1,127 @@
+"""Plays the fault matrix and prints one JSON line a row as it ends, and a table at the end: `make chaos`.
+
+    make chaos                      both stores, all rows
+    make chaos STORE=redis FROM=9   one store, from a row on
+    make chaos ROWS=1,3 SCALE=short
+
+Each row is played by a process of its own, so that one that hangs is ended, and what it started with it.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from faults.play import STORES, fault, module, numbers
+from faults.result import RowResult
+
+TESTS = Path(__file__).parents[1]
+LIMIT = 120.0
+"""Seconds that a row may take at full scale, unless it says otherwise."""
+SHORT_LIMIT = 75.0
+
+
+def play(
+    row: int, store: str, scale: str, folder: Path, environ: Mapping[str, str] = {}, limit: float | None = None
+) -> RowResult:
+    """Plays a row in another process."""
+    limit = limit or (getattr(module(row), "LIMIT", LIMIT) if scale == "full" else SHORT_LIMIT)
+    with (folder / "stderr").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "faults.play", str(row), store, scale, str(folder)],
+            env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            output = b""
+            return failed(row, store, scale, f"not ended after {limit:g} s")
+        finally:
+            # What the row started goes with it (see `support.supervised.end_with_parent`).
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    try:
+        return msgspec.json.decode(output.strip().rpartition(b"\n")[2], type=RowResult)
+    except msgspec.MsgspecError:
+        said = (folder / "stderr").read_text(errors="replace").strip().splitlines()
+        return failed(row, store, scale, *(said[-12:] or [f"exit code {process.returncode}, and nothing said"]))
+
+
+def failed(row: int, store: str, scale: str, *why: str) -> RowResult:
+    return RowResult(row=row, fault=fault(row), store=store, scale=scale, passed=False, why=list(why))
+
+
+def stores_of(row: int) -> tuple[str, ...]:
+    stores: tuple[str, ...] = getattr(module(row), "STORES", STORES)
+    return stores
+
+
+COLUMNS = {
+    "attempted": "sent",
+    "acknowledged": "acked",
+    "lost": "lost",
+    "unexpected": "unexp",
+    "duplicated_explained": "again",
+    "duplicated_unexplained": "doubled",
+    "stale_accepted": "stale",
+    "illegal": "illegal",
+    "stuck": "stuck",
+}
+
+
+def table(results: list[RowResult]) -> str:
+    heads = ["row", "store", "", *COLUMNS.values(), "p50", "p95", "max", "s", "fault"]
+    lines = [heads]
+    for one in results:
+        counts = [str(getattr(one, name)) for name in COLUMNS]
+        recovery = [f"{one.recovery[name]:.2f}" if name in one.recovery else "" for name in ("p50", "p95", "max")]
+        word = "ok" if one.passed else "FAILED"
+        lines.append([str(one.row), one.store, word, *counts, *recovery, f"{one.seconds:.0f}", one.fault])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    words = (1, 2, len(heads) - 1)
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at in words else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", choices=STORES, help="one store only")
+    parser.add_argument("--from", dest="first", type=int, default=1, help="the first row")
+    parser.add_argument("--rows", default="", help="only these, with commas between")
+    parser.add_argument("--scale", choices=("full", "short"), default="full")
+    parser.add_argument("--folder", type=Path, help="where the rows' files are kept (default: a temporary one)")
+    options = parser.parse_args()
+    rows = [int(row) for row in options.rows.split(",") if row] or [row for row in numbers() if row >= options.first]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+        for store in [options.store] if options.store else STORES:
+            for row in rows:
+                if store not in stores_of(row):
+                    continue
+                folder = (options.folder or Path(temporary)) / f"{store}-{row:02}"
+                folder.mkdir(parents=True)
+                results.append(play(row, store, options.scale, folder))
+                print(msgspec.json.encode(results[-1]).decode(), flush=True)
+    print("\n" + table(results))
+    return 0 if all(result.passed for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

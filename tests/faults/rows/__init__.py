@@ -1,0 +1,5 @@
+"""One module a fault, `row_NN_what.py`: `async def run(scene: Scene) -> RowResult`.
+
+The first line of its docstring names the fault. It may set `STORES` (default: both) and `LIMIT`, the
+seconds that it may take at full scale.
+"""
