@@ -21,9 +21,9 @@ from async_job.store.open import check_url
 from async_job.store.redis.connection_string import masked as masked_url
 
 PREFIX: Final = "ASYNC_JOB_"
-RESERVED: Final = ("ASYNC_JOB_URL", "ASYNC_JOB_CHILD")
-"""Variables that are no settings: the server for the commands, and what a supervisor tells its children
-(also with more behind an underscore)."""
+RESERVED: Final = ("ASYNC_JOB_URL", "ASYNC_JOB_API_KEY", "ASYNC_JOB_CHILD")
+"""Variables that are no settings: the server for the commands and the key for it, and what a supervisor tells its
+children (also with more behind an underscore)."""
 CONNECTION_STRING: Final = "ConnectionStrings__Redis"
 
 

@@ -42,7 +42,8 @@ class Access(Protocol):
 
 
 def reach(url: str | None, store: str | None, app: str | None, *, create: bool = False) -> Access:
-    """The way that the options name; without any: the server of ``ASYNC_JOB_URL``, or of the default address.
+    """The way that the options name; without any: the server of ``ASYNC_JOB_URL``, or of the default address, with
+    the key in ``ASYNC_JOB_API_KEY``.
 
     Raises:
         UsageError: they do not go together, or name nothing. ``create``: a file that is not there may be made.
@@ -52,7 +53,9 @@ def reach(url: str | None, store: str | None, app: str | None, *, create: bool =
 
         if app is not None:
             raise UsageError("--app gives the functions for --store; a server has its own")
-        return ServerAccess(url or os.environ.get("ASYNC_JOB_URL") or DEFAULT_URL)
+        # A key is no option: what a command is called with can be seen by everybody on the machine.
+        api_key = os.environ.get("ASYNC_JOB_API_KEY") or None
+        return ServerAccess(url or os.environ.get("ASYNC_JOB_URL") or DEFAULT_URL, api_key)
     if url is not None:
         raise UsageError("give --url or --store, not both")
     from async_job.cli.store_access import StoreAccess, lasting_jobs

@@ -37,13 +37,14 @@ class Problem(Struct):
 class ServerAccess:
     """Over HTTP, with the verbs that any client has."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"{url!r} is no server; write --url http://host:5079, or set ASYNC_JOB_URL")
         self._url = url.rstrip("/")
         self._client = httpx.AsyncClient(
             base_url=self._url,
+            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
             timeout=httpx.Timeout(10, read=HOLD + 10),
             # A proxy to the world outside knows no way to this machine.
             trust_env=not is_loopback(parts.hostname),
@@ -98,6 +99,8 @@ class ServerAccess:
             return ServerError(f"{self._url} answered {what}; is it an async-job server?")
         problem = msgspec.json.decode(answer.content, type=Problem)
         says = problem.detail or problem.title
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            return UsageError(f"{says} (for these commands: set ASYNC_JOB_API_KEY)")
         if answer.status_code == HTTPStatus.NOT_FOUND:
             return JobNotFound(unquote(path.rpartition("/")[2]))
         if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:

@@ -32,8 +32,9 @@ no setting, stops the start with a message that names it and its place. Duration
 variable that is empty counts as not set, and lists are written with commas there (`ASYNC_JOB_QUEUES=mail,default`).
 
 The .NET original's variable `ConnectionStrings__Redis` sets the store as well, in the syntax of StackExchange.Redis
-(`localhost:6379,password=…`) or as a URL; `ASYNC_JOB_STORE` beats it. `ASYNC_JOB_URL` is no setting of the server: it
-tells `async-job submit` and `async-job status` which server to ask.
+(`localhost:6379,password=…`) or as a URL; `ASYNC_JOB_STORE` beats it. `ASYNC_JOB_URL` and
+`ASYNC_JOB_API_KEY` are no settings of the server: they tell `async-job submit` and `async-job status` which server to
+ask, and with which key.
 
 | setting | default | what it is | what it may be |
 |---|---|---|---|
