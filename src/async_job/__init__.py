@@ -9,6 +9,8 @@
 ``async-job serve module:jobs`` serves them; ``await greet.submit("Ada")`` starts one.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from async_job.context import Context
 from async_job.core.job import Attempt, ErrorInfo, ErrorKind, Job, LogLine, Progress, State
 from async_job.errors import (
@@ -22,8 +24,11 @@ from async_job.errors import (
     JobFailed,
     JobNotFound,
     NoResult,
+    NotAllowed,
+    NotFinished,
     NotRetryable,
     RegistrationError,
+    ServerError,
     SettingsError,
     StoreError,
     StoreFull,
@@ -38,10 +43,16 @@ from async_job.function import JobFunction
 from async_job.handle import Handle
 from async_job.jobs import Jobs
 
+if TYPE_CHECKING:
+    from async_job.client.asynchronous import AsyncClient
+    from async_job.client.blocking import Client
+
 __all__ = [
     "AlreadyFinished",
+    "AsyncClient",
     "AsyncJobError",
     "Attempt",
+    "Client",
     "Conflict",
     "Context",
     "ErrorInfo",
@@ -58,9 +69,12 @@ __all__ = [
     "Jobs",
     "LogLine",
     "NoResult",
+    "NotAllowed",
+    "NotFinished",
     "NotRetryable",
     "Progress",
     "RegistrationError",
+    "ServerError",
     "SettingsError",
     "State",
     "StoreError",
@@ -72,3 +86,16 @@ __all__ = [
     "UsageError",
     "WaitTimeout",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The clients bring httpx along, which nobody else needs."""
+    if name == "Client":
+        from async_job.client.blocking import Client
+
+        return Client
+    if name == "AsyncClient":
+        from async_job.client.asynchronous import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import date
-from typing import assert_type
+from typing import Any, assert_type
 
-from async_job import Context, Handle, Job, JobFunction, Jobs
+from async_job import AsyncClient, Client, Context, Handle, Job, JobFunction, Jobs
+from async_job.client.asynchronous import AsyncRemoteJob
+from async_job.client.blocking import RemoteJob
 
 jobs = Jobs()
 
@@ -90,6 +92,23 @@ def without_a_loop() -> None:
     assert_type(report.submit_sync(3).result_sync(), str)
     assert_type(crunch.submit_sync(3).result_sync(timeout=1), float)
     assert_type(send.with_options(delay=1).submit_sync("a").job_sync(), Job)
+
+
+async def over_http(client: AsyncClient) -> None:
+    assert_type(await client.submit(resize, "a", Size(1), quality=3), AsyncRemoteJob[date])
+    assert_type(await client.submit(report.with_options(delay=1), 3), AsyncRemoteJob[str])
+    assert_type(await client.submit("resize", {"path": "a"}), AsyncRemoteJob[Any])
+    assert_type(await (await client.submit(crunch, 3)).result(timeout=1), float)
+    assert_type(await client.result("id", count), int)
+    assert_type(await client.get("id"), Job)
+
+
+def over_http_without_a_loop(client: Client) -> None:
+    assert_type(client.submit(resize, "a", Size(1), quality=3), RemoteJob[date])
+    assert_type(client.submit("resize", {"path": "a"}, key="k"), RemoteJob[Any])
+    assert_type(client.submit(count, ["a"]).result(timeout=1), int)
+    assert_type(client.result("id", report), str)
+    assert_type(client.wait("id", 3), Job)
 
 
 def takes_any_function_of_this_shape(function: JobFunction[[list[str]], int, int]) -> Handle[int]:

@@ -1,6 +1,6 @@
 """Uses that type checkers have to flag: each marked line, and no other. Checked by test_typing.py, never run."""
 
-from async_job import Context, Jobs
+from async_job import Client, Context, Jobs
 
 jobs = Jobs()
 
@@ -62,3 +62,12 @@ def fly() -> None: ...
 
 @jobs.job(queu="a")  # wrong: no such argument
 def typo() -> None: ...
+
+
+def over_http(client: Client) -> None:
+    client.submit(resize, "a")  # wrong: an argument is missing
+    client.submit(resize, "a", "b")  # wrong: the type of an argument
+    client.submit(count, ["a"], delay=3)  # wrong: an argument that there is not
+    client.submit("resize", keys="k")  # wrong: an argument that there is not
+    text: str = client.submit(count, ["a"]).result()  # wrong: the type of the result
+    print(text)

@@ -1,0 +1,149 @@
+"""The client for programs with an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+import httpx
+
+from async_job.client import connecting
+from async_job.client.steps import Lost, Pause, Reply, Steps
+from async_job.client.verbs import Verbs, new_job
+from async_job.core.job import Job
+from async_job.core.submission import Options
+from async_job.function import JobFunction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """As ``Client``, for programs with an event loop; to be used in one of them.
+
+    >>> async with AsyncClient("http://127.0.0.1:5079") as client:
+    ...     job = await client.submit("demo", {"seconds": 2})
+    ...     await job.result()
+    """
+
+    def __init__(
+        self,
+        url: str = connecting.DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        patience: float = connecting.PATIENCE,
+    ) -> None:
+        self._http = httpx.AsyncClient(**connecting.client_options(url, api_key))
+        self._verbs = Verbs(url, patience)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    @overload
+    async def submit(
+        self, function: JobFunction[P, R, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncRemoteJob[R]: ...
+    @overload
+    async def submit(
+        self, type: str, /, input: Any = None, options: Options | None = None, key: str | None = None
+    ) -> AsyncRemoteJob[Any]: ...
+    async def submit(self, what: Any, /, *args: Any, **kwargs: Any) -> AsyncRemoteJob[Any]:
+        """Stores a job; it is durable when this returns. See ``Client.submit``."""
+        job = await self._take(self._verbs.submit(new_job(what, args, kwargs)))
+        return AsyncRemoteJob(self, job, what if isinstance(what, JobFunction) else None)
+
+    async def get(self, id: str) -> Job:
+        """The job as it is now. Raises ``JobNotFound``."""
+        return await self._take(self._verbs.get(id))
+
+    async def wait(self, id: str, timeout: float | None = None) -> Job:
+        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
+        return await self._take(self._verbs.wait(id, timeout))
+
+    @overload
+    async def result(self, id: str, function: JobFunction[..., R, Any], *, timeout: float | None = None) -> R: ...
+    @overload
+    async def result(self, id: str, function: None = None, *, timeout: float | None = None) -> Any: ...
+    async def result(
+        self, id: str, function: JobFunction[..., Any, Any] | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """Waits for the end and gives the result: as ``function`` says, or as plain JSON. See ``Client.result``."""
+        return await self._take(self._verbs.result(id, function, timeout))
+
+    async def cancel(self, id: str) -> Job:
+        """Asks for a cancel; the job after it. Raises ``AlreadyFinished`` and ``JobNotFound``."""
+        return await self._take(self._verbs.cancel(id))
+
+    async def retry(self, id: str) -> Job:
+        """Runs a failed, cancelled or expired job again, under the same id. See ``Client.retry``."""
+        return await self._take(self._verbs.retry(id))
+
+    async def rerun(self, id: str) -> AsyncRemoteJob[Any]:
+        """A new job with the same input. Raises ``JobNotFound``, ``UnknownType``, ``InvalidInput``."""
+        return AsyncRemoteJob(self, await self._take(self._verbs.rerun(id)), None)
+
+    async def delete(self, id: str) -> None:
+        """Removes an ended job. Raises ``NotFinished`` and ``JobNotFound``."""
+        await self._take(self._verbs.delete(id))
+
+    async def _take(self, steps: Steps[T]) -> T:
+        """Takes the steps, and returns what they return."""
+        came: Reply | Lost | None = None
+        while True:
+            try:
+                step = steps.send(came)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                came = None
+                continue
+            try:
+                came = connecting.read(await self._http.request(**connecting.request_options(step)))
+            except httpx.TransportError as error:
+                came = connecting.lost(error)
+
+
+class AsyncRemoteJob(Generic[R]):
+    """A submitted job; ``R`` is the type of its result. ``submitted`` is the job as the submit found or made it."""
+
+    __slots__ = ("_client", "_function", "id", "submitted")
+
+    def __init__(self, client: AsyncClient, job: Job, function: JobFunction[..., R, Any] | None) -> None:
+        self._client = client
+        self._function = function
+        self.id = job.id
+        self.submitted = job
+
+    async def job(self) -> Job:
+        """The whole job as it is now. Raises ``JobNotFound`` when it is no longer kept."""
+        return await self._client.get(self.id)
+
+    async def status(self) -> str:
+        """The original word: PENDING, STARTING, COMPLETE, FAILED, CANCELLED or EXPIRED."""
+        return (await self.job()).status
+
+    async def wait(self, timeout: float | None = None) -> Job:
+        """Waits until the job has ended, whatever the end; ``timeout`` in seconds, then ``WaitTimeout``."""
+        return await self._client.wait(self.id, timeout)
+
+    async def result(self, timeout: float | None = None) -> R:
+        """Waits for the end and gives the function's result; see ``Client.result``."""
+        result: R = await self._client.result(self.id, self._function, timeout=timeout)
+        return result
+
+    async def cancel(self) -> Job:
+        """Asks for a cancel; the job after it. Raises ``AlreadyFinished``."""
+        return await self._client.cancel(self.id)
+
+    def __repr__(self) -> str:
+        return f"<AsyncRemoteJob {self.id}>"

@@ -1,0 +1,176 @@
+"""The client for programs without an event loop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+import httpx
+
+from async_job.client import connecting
+from async_job.client.steps import Lost, Pause, Reply, Steps
+from async_job.client.verbs import Verbs, new_job
+from async_job.core.job import Job
+from async_job.core.submission import Options
+from async_job.function import JobFunction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Client:
+    """Asks a server about jobs, and submits some.
+
+    >>> with Client("http://127.0.0.1:5079") as client:
+    ...     client.submit("demo", {"seconds": 2}).result()
+
+    Can be used by several threads at once. ``patience``: seconds for which a call is repeated that the server did not
+    answer or was too busy for; nothing is done twice by that.
+
+    Raises:
+        UsageError: the URL is none of a server.
+    """
+
+    def __init__(
+        self,
+        url: str = connecting.DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        patience: float = connecting.PATIENCE,
+    ) -> None:
+        self._http = httpx.Client(**connecting.client_options(url, api_key))
+        self._verbs = Verbs(url, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    @overload
+    def submit(self, function: JobFunction[P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> RemoteJob[R]: ...
+    @overload
+    def submit(
+        self, type: str, /, input: Any = None, options: Options | None = None, key: str | None = None
+    ) -> RemoteJob[Any]: ...
+    def submit(self, what: Any, /, *args: Any, **kwargs: Any) -> RemoteJob[Any]:
+        """Stores a job; it is durable when this returns.
+
+        Args:
+            what: a registered function, which is followed by its own arguments (and has its own ``with_options``), or
+                the name of a type, which is followed by ``input`` (JSON), ``options`` and ``key``, an idempotency key
+                for a request that a later run of this program may repeat.
+
+        Raises:
+            InvalidInput: the input does not fit.
+            UnknownType: the server knows no such type.
+            UniqueKeyHeld: a live job has the unique key, and ``on_conflict`` is ``reject``.
+            ServerError, StoreError: it cannot be stored.
+        """
+        job = self._take(self._verbs.submit(new_job(what, args, kwargs)))
+        return RemoteJob(self, job, what if isinstance(what, JobFunction) else None)
+
+    def get(self, id: str) -> Job:
+        """The job as it is now. Raises ``JobNotFound``."""
+        return self._take(self._verbs.get(id))
+
+    def wait(self, id: str, timeout: float | None = None) -> Job:
+        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
+        return self._take(self._verbs.wait(id, timeout))
+
+    @overload
+    def result(self, id: str, function: JobFunction[..., R, Any], *, timeout: float | None = None) -> R: ...
+    @overload
+    def result(self, id: str, function: None = None, *, timeout: float | None = None) -> Any: ...
+    def result(
+        self, id: str, function: JobFunction[..., Any, Any] | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """Waits for the end and gives the result: as ``function`` says, or as plain JSON.
+
+        Raises:
+            JobFailed, JobCancelled, JobExpired: it ended otherwise.
+            WaitTimeout: not within ``timeout`` seconds; the job goes on.
+            JobNotFound: there is no such job.
+        """
+        return self._take(self._verbs.result(id, function, timeout))
+
+    def cancel(self, id: str) -> Job:
+        """Asks for a cancel; the job after it. Raises ``AlreadyFinished`` and ``JobNotFound``."""
+        return self._take(self._verbs.cancel(id))
+
+    def retry(self, id: str) -> Job:
+        """Runs a failed, cancelled or expired job again, under the same id.
+
+        Raises:
+            NotRetryable: it is live or has succeeded.
+            UniqueKeyHeld: another live job has its unique key by now.
+            JobNotFound: there is no such job.
+        """
+        return self._take(self._verbs.retry(id))
+
+    def rerun(self, id: str) -> RemoteJob[Any]:
+        """A new job with the same input. Raises ``JobNotFound``, ``UnknownType``, ``InvalidInput``."""
+        return RemoteJob(self, self._take(self._verbs.rerun(id)), None)
+
+    def delete(self, id: str) -> None:
+        """Removes an ended job. Raises ``NotFinished`` and ``JobNotFound``."""
+        self._take(self._verbs.delete(id))
+
+    def _take(self, steps: Steps[T]) -> T:
+        """Takes the steps, and returns what they return."""
+        came: Reply | Lost | None = None
+        while True:
+            try:
+                step = steps.send(came)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                came = None
+                continue
+            try:
+                came = connecting.read(self._http.request(**connecting.request_options(step)))
+            except httpx.TransportError as error:
+                came = connecting.lost(error)
+
+
+class RemoteJob(Generic[R]):
+    """A submitted job; ``R`` is the type of its result. ``submitted`` is the job as the submit found or made it."""
+
+    __slots__ = ("_client", "_function", "id", "submitted")
+
+    def __init__(self, client: Client, job: Job, function: JobFunction[..., R, Any] | None) -> None:
+        self._client = client
+        self._function = function
+        self.id = job.id
+        self.submitted = job
+
+    def job(self) -> Job:
+        """The whole job as it is now. Raises ``JobNotFound`` when it is no longer kept."""
+        return self._client.get(self.id)
+
+    def status(self) -> str:
+        """The original word: PENDING, STARTING, COMPLETE, FAILED, CANCELLED or EXPIRED."""
+        return self.job().status
+
+    def wait(self, timeout: float | None = None) -> Job:
+        """Waits until the job has ended, whatever the end; ``timeout`` in seconds, then ``WaitTimeout``."""
+        return self._client.wait(self.id, timeout)
+
+    def result(self, timeout: float | None = None) -> R:
+        """Waits for the end and gives the function's result; see ``Client.result``."""
+        result: R = self._client.result(self.id, self._function, timeout=timeout)
+        return result
+
+    def cancel(self) -> Job:
+        """Asks for a cancel; the job after it. Raises ``AlreadyFinished``."""
+        return self._client.cancel(self.id)
+
+    def __repr__(self) -> str:
+        return f"<RemoteJob {self.id}>"

@@ -1,0 +1,63 @@
+"""How both clients use httpx: where they connect to, how long they wait, what they make of what comes back."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from async_job.client.steps import Call, Lost, Reply
+from async_job.errors import UsageError
+from async_job.settings import is_loopback
+
+DEFAULT_URL: Final = "http://127.0.0.1:5079"
+PATIENCE: Final = 30.0
+"""Seconds for which a call is repeated that a server did not answer, or was too busy for."""
+TIMEOUT: Final = 10.0
+"""Seconds for a connection, and for an answer that is not held back."""
+
+
+def client_options(url: str, api_key: str | None) -> dict[str, Any]:
+    """The arguments of ``httpx.Client`` and ``httpx.AsyncClient``.
+
+    Raises:
+        UsageError: the URL is none of a server.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url!r} is no server; write a URL as in {DEFAULT_URL}")
+    headers = {"Accept": "application/json", "User-Agent": f"async-job/{version('async-job')}"}
+    if api_key is not None:
+        headers["Authorization"] = f"Bearer {api_key}"
+    return {
+        "base_url": url.rstrip("/"),
+        "headers": headers,
+        "timeout": TIMEOUT,
+        # Reading all certificates takes a while, and plain HTTP has none.
+        "verify": parts.scheme == "https",
+        # A proxy to the world outside knows no way to this machine.
+        "trust_env": not is_loopback(parts.hostname),
+    }
+
+
+def request_options(call: Call) -> dict[str, Any]:
+    """The arguments of ``request`` for a call."""
+    return {
+        "method": call.method,
+        "url": call.path,
+        "headers": call.headers,
+        "params": call.query or None,
+        "content": call.body,
+        "timeout": httpx.Timeout(TIMEOUT, read=call.hold + TIMEOUT),
+    }
+
+
+def read(response: httpx.Response) -> Reply:
+    return Reply(response.status_code, response.headers, response.content)
+
+
+def lost(error: httpx.TransportError) -> Lost:
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return Lost(str(error) or type(error).__name__, sent=not unsent)

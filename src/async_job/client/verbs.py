@@ -1,0 +1,190 @@
+"""What can be asked of a server, as steps: which calls, when again, and what the answers mean."""
+
+from __future__ import annotations
+
+import re
+import time
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from async_job.client.reading import ReceivedJob, decode, read_job
+from async_job.client.refusals import CONFLICTS, Problem, error_of, read_problem
+from async_job.client.steps import Call, Pause, Reply, Steps, ask
+from async_job.core.job import Job, State
+from async_job.core.submission import Options
+from async_job.errors import (
+    AlreadyFinished,
+    Conflict,
+    InvalidInput,
+    JobNotFound,
+    NoResult,
+    NotRetryable,
+    UniqueKeyHeld,
+)
+from async_job.function import JobFunction
+from async_job.ids import new_id
+from async_job.job_view import time as rfc3339
+from async_job.outcome import not_within, result_of
+
+HOLD: Final = 20
+"""Seconds for which the server is asked to hold an answer back; a proxy in between may cut longer ones."""
+POLL: Final = 0.1
+"""Seconds between two readings when there is no whole second left to wait, or the server does not hold back."""
+GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+JSON: Final = {"Content-Type": "application/json"}
+
+
+class NewJob(Struct, frozen=True):
+    """A job to submit. ``key`` makes the request repeatable; the client makes one if the caller gives none."""
+
+    type: str
+    input: bytes
+    options: Options
+    key: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The JSON of ``POST /v1/jobs``, without what is left to the function."""
+        options = {name: value for name, value in msgspec.structs.asdict(self.options).items() if value is not None}
+        if self.options.run_at is not None:
+            options["run_at"] = rfc3339(self.options.run_at)
+        return msgspec.json.encode({"type": self.type, "input": msgspec.Raw(self.input), **options})
+
+
+def new_job(what: JobFunction[..., Any, Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
+    """What ``submit`` was given: a function with its arguments, or a type with ``input``, ``options`` and ``key``.
+
+    Raises:
+        InvalidInput: the arguments do not fit the function, or are no JSON.
+    """
+    if isinstance(what, JobFunction):
+        return NewJob(what.type, what.input.encode(args, kwargs), what.options)
+    return _job_of_type(what, *args, **kwargs)
+
+
+def _job_of_type(type: str, input: Any = None, options: Options | None = None, key: str | None = None) -> NewJob:
+    try:
+        text = msgspec.json.encode({} if input is None else input)
+    except TypeError as error:
+        raise InvalidInput(f"the input cannot be written as JSON: {error}") from error
+    return NewJob(type, text, options or Options(), key)
+
+
+class Verbs:
+    """``url`` is for messages, ``patience`` how many seconds a call is repeated that a server did not answer."""
+
+    def __init__(self, url: str, patience: float) -> None:
+        self._url = url
+        self._patience = patience
+
+    def submit(self, job: NewJob) -> Steps[Job]:
+        """Stores a job, once, however often that has to be said. The job as it is then."""
+        headers = {**JSON, "Idempotency-Key": job.key or new_id()}
+        reply = yield from self._ask(Call("POST", "/v1/jobs", headers, body=job.body))
+        return (yield from self._job(reply))
+
+    def get(self, id: str, hold: int = 0) -> Steps[Job]:
+        """The job as it is, or as it is when it has ended or ``hold`` seconds are over."""
+        headers = {"Prefer": f"wait={hold}"} if hold else {}
+        return (yield from self._job((yield from self._ask(Call("GET", _path(id), headers, hold=hold))), id))
+
+    def changed(self, id: str, version: int, hold: int = HOLD) -> Steps[Job | None]:
+        """The job as soon as its version is another; ``None``: not within ``hold`` seconds."""
+        headers = {"Prefer": f"wait={hold}", "If-None-Match": f'"{version}"'}
+        reply = yield from self._ask(Call("GET", _path(id), headers, hold=hold))
+        return None if reply.status == HTTPStatus.NOT_MODIFIED else (yield from self._job(reply, id))
+
+    def wait(self, id: str, timeout: float | None) -> Steps[Job]:
+        """The job when it has ended, by one long poll after the other."""
+        now = time.monotonic()
+        until = None if timeout is None else now + timeout
+        while True:
+            hold = HOLD if until is None else max(0, min(HOLD, int(until - now)))
+            job = yield from self.get(id, hold)
+            if job.done:
+                return job
+            asked, now = now, time.monotonic()
+            if until is not None and now >= until:
+                raise not_within(job, timeout)
+            if now - asked < hold or hold == 0:
+                yield Pause(POLL if until is None else min(POLL, until - now))
+                now = time.monotonic()
+
+    def result(self, id: str, function: JobFunction[..., Any, Any] | None, timeout: float | None) -> Steps[Any]:
+        """The ended job's result, as the function says, or as plain JSON."""
+        job = yield from self.wait(id, timeout)
+        if job.state is State.SUCCEEDED and job.result == b"null":
+            # A job's JSON does not tell a result that is null from one that is gone; this does.
+            reply = yield from self._ask(Call("GET", f"{_path(id)}/result"))
+            if reply.status == HTTPStatus.GONE:
+                raise NoResult(f"the result of job {id} is no longer kept", job)
+            if not reply.is_good:
+                yield from self._refuse(reply, id)
+        return result_of(job, function.result.decode if function else msgspec.json.decode)
+
+    def cancel(self, id: str) -> Steps[Job]:
+        """Asks for a cancel; the job after it."""
+        reply = yield from self._ask(Call("POST", f"{_path(id)}/cancel"))
+        try:
+            return (yield from self._job(reply, id))
+        except AlreadyFinished as error:
+            # The answer to the first try was lost.
+            if reply.repeated and error.job.state is State.CANCELLED:
+                return error.job
+            raise
+
+    def retry(self, id: str) -> Steps[Job]:
+        """Runs an ended job again; the job after it."""
+        reply = yield from self._ask(Call("POST", f"{_path(id)}/retry"))
+        try:
+            return (yield from self._job(reply, id))
+        except NotRetryable as error:
+            # The answer to the first try was lost.
+            if reply.repeated and not error.job.done:
+                return error.job
+            raise
+
+    def rerun(self, id: str) -> Steps[Job]:
+        """A new job with the same input."""
+        headers = {"Idempotency-Key": new_id()}
+        return (yield from self._job((yield from self._ask(Call("POST", f"{_path(id)}/rerun", headers))), id))
+
+    def delete(self, id: str) -> Steps[None]:
+        """Removes an ended job."""
+        reply = yield from self._ask(Call("DELETE", _path(id)))
+        # Gone by the first try, whose answer was lost.
+        is_gone = reply.status == HTTPStatus.NOT_FOUND and reply.repeated
+        if not reply.is_good and not is_gone:
+            yield from self._refuse(reply, id)
+
+    def _ask(self, call: Call) -> Steps[Reply]:
+        return ask(call, self._url, self._patience)
+
+    def _job(self, reply: Reply, id: str = "") -> Steps[Job]:
+        if not reply.is_good:
+            yield from self._refuse(reply, id)
+        return read_job(decode(reply.body, ReceivedJob, self._url))
+
+    def _refuse(self, reply: Reply, id: str = "") -> Steps[None]:
+        """Raises what the reply means; ``id`` is the job that was asked about."""
+        problem = read_problem(reply, self._url)
+        if problem.code == "job_not_found":
+            raise JobNotFound(id)
+        if problem.code == "unique_key_held":
+            raise UniqueKeyHeld(problem.detail, (yield from self.get(id or problem.holder)), problem.holder)
+        if problem.code in CONFLICTS:
+            raise (yield from self._conflict(problem, id))
+        raise error_of(problem, reply.status, self._url)
+
+    def _conflict(self, problem: Problem, id: str) -> Steps[Conflict]:
+        return CONFLICTS[problem.code](problem.detail, (yield from self.get(id)))
+
+
+def _path(id: str) -> str:
+    """Raises ``JobNotFound`` for what is no id, and would be another path."""
+    if not GUID.fullmatch(id):
+        raise JobNotFound(id)
+    return f"/v1/jobs/{id}"
