@@ -125,7 +125,8 @@ def test_what_is_none_or_empty_is_not_given(tmp_path: Path) -> None:
 
 
 def test_variables_for_the_commands_and_for_children_are_no_settings(tmp_path: Path) -> None:
-    environ = {"ASYNC_JOB_URL": "x", "ASYNC_JOB_API_KEY": "x", "ASYNC_JOB_CHILD": "x", "ASYNC_JOB_CHILD_PIPE": "x", "OTHER": "x"}
+    given = ("ASYNC_JOB_URL", "ASYNC_JOB_API_KEY", "ASYNC_JOB_CHILD", "ASYNC_JOB_CHILD_PIPE", "OTHER")
+    environ = dict.fromkeys(given, "x")
     assert load_in(tmp_path, environ=environ).settings == load_in(tmp_path).settings
 
 
