@@ -43,8 +43,7 @@ async def play(row: int, store: str, scale: str, folder: Path) -> RowResult:
     try:
         result: RowResult = await module(row).run(scene)
     except Exception:  # noqa: BLE001 - whatever it is, the row has failed, and the others are played
-        why = traceback.format_exc().strip().splitlines()
-        result = RowResult(row=row, fault=fault(row), store=store, scale=scale, passed=False, why=why[-12:])
+        result = await scene.result_after(traceback.format_exc())
     finally:
         scene.close()
     return result

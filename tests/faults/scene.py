@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from async_job.core.job import State
+from async_job.errors import StoreError
 from async_job.settings import Settings
 from async_job.store.open import make_store
 from faults.result import RowResult, percentiles
 from support import ledger
 from support.bookkeeping import Client, short_lease
+from support.checker import Verdict
 from support.servers import Server, find_valkey
 from support.supervised import Program
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Scale(Struct, frozen=True):
@@ -26,7 +30,6 @@ class Scale(Struct, frozen=True):
     name: str
     lease: float
     renew: float
-    most: int
     slack: float
     patience: float
 
@@ -34,14 +37,14 @@ class Scale(Struct, frozen=True):
     def full(self) -> bool:
         return self.name == "full"
 
-    def times(self, n: int) -> int:
-        """How often, of the number at full scale."""
-        return min(n, self.most)
+    def times(self, n: int, short: int = 5) -> int:
+        """How often: `n` at full scale."""
+        return n if self.full else min(n, short)
 
 
 SCALES = {
-    "full": Scale(name="full", lease=3.0, renew=1.0, most=1_000_000, slack=0.0, patience=60.0),
-    "short": Scale(name="short", lease=1.0, renew=0.3, most=5, slack=5.0, patience=15.0),
+    "full": Scale(name="full", lease=3.0, renew=1.0, slack=0.0, patience=60.0),
+    "short": Scale(name="short", lease=1.0, renew=0.3, slack=5.0, patience=15.0),
 }
 
 
@@ -99,10 +102,14 @@ class Scene:
         finally:
             await store.close()
 
+    def note(self, what: str, kind: str, *pids: int) -> None:
+        """Writes down what befalls processes: `fault` or `healed`."""
+        for pid in pids:
+            ledger.note(self.history, what, kind, pid=pid)
+
     def kill(self, *pids: int, number: signal.Signals = signal.SIGKILL) -> None:
         """Harms processes, and writes it down first."""
-        for pid in pids:
-            ledger.note(self.history, "fault", number.name, pid=pid)
+        self.note("fault", number.name, *pids)
         for pid in pids:
             os.kill(pid, number)
 
@@ -112,8 +119,18 @@ class Scene:
     def resume(self, *pids: int) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        for pid in pids:
-            ledger.note(self.history, "healed", "SIGCONT", pid=pid)
+        self.note("healed", "SIGCONT", *pids)
+
+    async def result_after(self, error: str) -> RowResult:
+        """What came of the jobs of a row that broke off; that says more than where it did."""
+        self._broken += error.strip().splitlines()[-12:]
+        running = [server for server in self._servers if server.running]
+        try:
+            async with self.client(running[-1].url if running else "") as client:
+                return await self.result(client)
+        except StoreError as cause:
+            self._broken.append(f"and nothing can be said of the jobs: {cause}")
+            return self._judged(Verdict())
 
     def demand(self, kept: object, what: str) -> None:
         """Notes what was not as promised."""
@@ -129,17 +146,23 @@ class Scene:
         extra: dict[str, Any] | None = None,
         may_lose: int = 0,
     ) -> RowResult:
-        """What came of all jobs, and whether the store is in order. `may_lose`: how many, by what the store declares."""
+        """What came of all jobs, and whether the store is in order. `may_lose`: as many as the store declares."""
         verdict = await client.judge(may_end)
-        findings = [f"check: {found.id} {found.problem}" for found in await client.store.check()]
-        clean = replace(verdict, lost=max(0, verdict.lost - may_lose)).clean
+        self._broken += [f"check: {found.id} {found.problem}" for found in await client.store.check()][:9]
+        if not replace(verdict, lost=max(0, verdict.lost - may_lose)).clean:
+            self._broken += verdict.why
+        return self._judged(verdict, percentiles(recovery), extra or {})
+
+    def _judged(
+        self, verdict: Verdict, recovery: Mapping[str, float] = NOTHING, extra: Mapping[str, Any] = NOTHING
+    ) -> RowResult:
         return RowResult(
             row=self._row,
             fault=self._fault,
             store=self.store,
             scale=self.scale.name,
-            passed=clean and not self._broken and not findings,
-            why=[*self._broken, *findings[:9], *([] if clean else verdict.why)],
+            passed=not self._broken,
+            why=self._broken,
             attempted=verdict.attempted,
             acknowledged=verdict.acknowledged,
             lost=verdict.lost,
@@ -149,8 +172,8 @@ class Scene:
             stale_accepted=verdict.stale_accepted,
             illegal=verdict.illegal,
             stuck=verdict.stuck,
-            recovery=percentiles(recovery),
-            extra=extra or {},
+            recovery=dict(recovery),
+            extra=dict(extra),
         )
 
     def close(self) -> None:

@@ -37,12 +37,10 @@ class Client:
         self.store = store
         self.book = ledger.Book(book)
         self.patience = patience
-        self.submitted: list[str] = []
 
     async def submit(self, seconds: float = 0.05, type: str = "work", **fields: Any) -> str:
         """Sends one job until the store takes it; `StoreFull` is the caller's."""
         job = make_job(self.store.now(), type=type, input=b'{"seconds":%g}' % seconds, **fields)
-        self.submitted.append(job.id)
         self.note("invoke", job.id)
         end = time.monotonic() + self.patience
         while True:
@@ -60,6 +58,11 @@ class Client:
                 assert answer.created
                 self.note("ok", job.id)
                 return job.id
+
+    @property
+    def submitted(self) -> list[str]:
+        """The ids of all that were sent, by whichever client."""
+        return list(dict.fromkeys(line.id for line in self.book.lines if line.what in ("invoke", "ok")))
 
     def note(self, what: str, id: str, attempt: int = 0, pid: int | None = None) -> None:
         ledger.note(self.book.file, what, id, attempt, pid)

@@ -45,7 +45,26 @@ def write(context: Context, what: str) -> None:
 async def work(context: Context, seconds: float) -> int:
     """Takes its time, and stops when asked to."""
     write(context, "start")
-    await asyncio.sleep(seconds)
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        write(context, "stopped")
+        raise
+    write(context, "end")
+    return context.attempt
+
+
+@jobs.job
+async def talk(context: Context, seconds: float) -> int:
+    """Says all the while in its log which attempt it is."""
+    write(context, "start")
+    try:
+        for _ in range(round(seconds / 0.05)):
+            context.log("%s", context.attempt)
+            await asyncio.sleep(0.05)
+    except asyncio.CancelledError:
+        write(context, "stopped")
+        raise
     write(context, "end")
     return context.attempt
 
