@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
@@ -130,17 +133,26 @@ def _print_greeting(target: str | None, settings: Settings, url: str) -> None:
         ("read its status", f"curl {url}/status-job/ID"),
     ]
     if target is None:
-        rows.append(("or at once", f"async-job submit demo seconds=5 --wait{here}"))
+        rows.append(("or at once", f"{_command()} submit demo seconds=5 --wait{here}"))
     else:
         rows.append(("see what there is", f"curl {url}/v1/job-types"))
     rows += [
         ("", ""),
         ("store", masked(settings).store),
         *_about_workers(settings),
-        ("settings", f"async-job settings{f' {target}' if target else ''}"),
+        ("settings", f"{_command()} settings{f' {target}' if target else ''}"),
         ("stop", "Ctrl-C"),
     ]
     _print_rows(rows, f"async-job {version('async-job')} on {url}")
+
+
+def _command() -> str:
+    """The command as it can be typed here: by its name if that is on the path, else as it was called."""
+    called = Path(sys.argv[0])
+    found = shutil.which("async-job")
+    if called.name != "async-job" or (found is not None and Path(found).samefile(called)):
+        return "async-job"
+    return os.path.relpath(called) if called.is_absolute() else str(called)
 
 
 def _about_workers(settings: Settings) -> list[tuple[str, str]]:
