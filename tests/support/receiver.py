@@ -41,7 +41,8 @@ def answering(status: int, *headers: str, body: bytes = b"") -> Answer:
 class Receiver:
     """Gives each request the next of ``answers``, and the last one again and again."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._answers = list(answers) or [answering(204)]
         self._names: list[str | None] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -53,14 +54,15 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/hook"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self.scheme}://{host}:{self.port}/hook"
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Receiver"]:
         if tls is not None:
             self.scheme = "https"
             tls.sni_callback = lambda _, name, __: self._names.append(name)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+        server = await asyncio.start_server(self._serve, self._host, 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from async_job.clock import ManualClock
 from async_job.core.delivery import SCHEDULE, Delivery, DeliveryState
 from async_job.core.job import State
-from async_job.core.lifecycle import Event, Failed, Overdue, Stopped, Succeeded
+from async_job.core.lifecycle import Event, Failed, Overdue, RetryRequested, Stopped, Succeeded
+from async_job.errors import DeliveryNotFound
 from async_job.job_view import time, view_job
 from async_job.settings import Settings
 from async_job.store.protocol import Store
@@ -63,8 +65,6 @@ class TestTheMessage:
     async def test_for_another_secret_it_does_not_verify(
         self, store: Store, settings: Settings, sender: Sender, receiver: Receiver
     ) -> None:
-        from standardwebhooks.webhooks import WebhookVerificationError
-
         await add_endpoint(store, settings, receiver)
         other = await add_endpoint(store, settings, receiver, "other")
         await end(store, "a", webhook="hook")
@@ -336,8 +336,6 @@ class TestReplay:
 
     @pytest.mark.parametrize("id", ["", "msg", "msg_a", "msg_a_1", "nothing", "msg__", "ä\x00"])
     async def test_of_what_is_not_there(self, id: str, store: Store) -> None:
-        from async_job.errors import DeliveryNotFound
-
         with pytest.raises(DeliveryNotFound):
             await replay(store, id)
 
@@ -359,8 +357,6 @@ class TestWhatCannotBeSent:
         self, store: Store, settings: Settings, sender: Sender, receiver: Receiver
     ) -> None:
         """The event says what happened; the data, how the job is now."""
-        from async_job.core.lifecycle import RetryRequested
-
         await add_endpoint(store, settings, receiver)
         (cancelled,) = await end(store, "a", webhook="hook")
         await tell(store, cancelled, RetryRequested())

@@ -10,7 +10,7 @@ from async_job.settings import MASK
 
 SECRET_NAME: Final = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|passcode|pwd|secrets?|(?:access|auth|refresh|id|bearer)?_?token|authorization"
-    r"|credentials?|cookie|(?:api|access|private|secret|signing|encryption)_?key)(?:_|$)"
+    r"|credentials?|cookie|(?:api|access|private|secret|signing|encryption)_?key)\d*(?:_|$)"
 )
 HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 SEPARATOR: Final = re.compile(r"[^0-9A-Za-z]+")

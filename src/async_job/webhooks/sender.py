@@ -7,8 +7,8 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from importlib.metadata import version
-from types import TracebackType
 from typing import Final, Self, cast
+from urllib.parse import urlsplit
 
 import httpcore
 from msgspec import Struct
@@ -82,10 +82,13 @@ class Sender:
         await self._http.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._http.__aexit__(kind, error, traceback)
+    async def __aexit__(self, *exc_info: object) -> None:
+        closing = asyncio.create_task(self._http.aclose())
+        try:
+            await asyncio.shield(closing)
+        finally:
+            # Who is cancelled meanwhile still leaves no connection open.
+            await asyncio.wait([closing])
 
     async def deliver(self, delivery: Delivery) -> Delivery:
         """Tries once and writes down what came of it. Who dies in between is followed by another who tries again."""
@@ -127,6 +130,7 @@ class Sender:
     async def _post(self, receiver: Receiver, delivery: Delivery, job: Job) -> Outcome:
         body = body_of(delivery, job)
         headers = [
+            (b"host", urlsplit(receiver.url).netloc.encode()),
             (b"content-type", b"application/json"),
             (b"user-agent", f"async-job/{version('async-job')}".encode()),
             *signed(delivery.id, self._store.now(), body, receiver.secrets),

@@ -38,7 +38,7 @@ class Vault:
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise SettingsError(
                 "a webhook secret was encrypted with another webhook_key; append that one to the setting, after a comma"

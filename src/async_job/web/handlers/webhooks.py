@@ -38,7 +38,8 @@ class Webhooks:
 
     async def add(self, scope: Scope, receive: Receive) -> Answer:
         """``POST /v1/webhooks/endpoints``: adds one. Its secret is in this answer, and in no other."""
-        given = decode(decode_endpoint, await read_json(scope, receive, self._jobs.settings.max_body))
+        settings = self._jobs.settings
+        given = decode(decode_endpoint, await read_json(scope, receive, settings.max_body, settings.body_deadline))
         try:
             endpoint, secret = await (await self._endpoints()).add(given.name, given.url, given.secret)
         except SettingsError as error:
@@ -52,7 +53,7 @@ class Webhooks:
 
     async def deliveries(self, scope: Scope, receive: Receive) -> Answer:
         """``GET /v1/webhooks/deliveries``: the newest, or with ``job`` all of that job; newest first."""
-        [job, *_] = parse_qs(scope["query_string"].decode("latin-1")).get("job", [None])
+        [job, *_] = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("job", [None])
         store = await self._jobs.store()
         if job is not None and not GUID.fullmatch(job.lower()):
             return json_answer(DeliveryList([]))
