@@ -38,6 +38,12 @@ class Proxy:
     def cut_next_reply(self, to: bytes = b"") -> None:
         self._armed = to
 
+    def cut_all(self) -> None:
+        """Closes all connections, whatever is under way on them."""
+        self.cuts += len(self._writers) // 2
+        for writer in self._writers:
+            writer.close()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

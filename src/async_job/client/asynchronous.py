@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
 from async_job.client import connecting
+from async_job.client.following import JobEvent
+from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
 from async_job.client.verbs import Verbs, new_job
 from async_job.core.job import Job
+from async_job.core.query import Query
 from async_job.core.submission import Options
+from async_job.finding import Page
 from async_job.function import JobFunction
 
 P = ParamSpec("P")
@@ -94,6 +100,45 @@ class AsyncClient:
         """Removes an ended job. Raises ``NotFinished`` and ``JobNotFound``."""
         await self._take(self._verbs.delete(id))
 
+    async def find(
+        self, query: Query | None = None, *, cursor: str | None = None, limit: int | None = None, full: bool = False
+    ) -> Page:
+        """A page of the jobs that are as asked for. See ``Client.find``."""
+        return await self._take(self._verbs.find(query or Query(), cursor, limit, full))
+
+    async def find_all(self, query: Query | None = None, *, full: bool = False) -> AsyncIterator[Job]:
+        """All jobs that are as asked for, page by page."""
+        page = await self.find(query, full=full)
+        for job in page.jobs:
+            yield job
+        while page.next_cursor is not None:
+            page = await self.find(query, cursor=page.next_cursor, full=full)
+            for job in page.jobs:
+                yield job
+
+    async def types(self) -> list[JobType]:
+        """The functions that are registered on the server."""
+        return await self._take(self._verbs.types())
+
+    async def events(self, id: str, after: str | None = None) -> AsyncIterator[JobEvent]:
+        """What happens to the job, as it happens, until its end. See ``Client.events``."""
+        following = self._verbs.follow(id, after)
+        while not following.ended:
+            came: Reply | Lost = connecting.CUT
+            try:
+                async with self._http.stream(**connecting.request_options(following.call())) as response:
+                    if response.status_code == HTTPStatus.OK:
+                        async for piece in response.aiter_bytes():
+                            for event in following.feed(piece):
+                                yield event
+                    else:
+                        await response.aread()
+                        came = connecting.read(response)
+            except httpx.TransportError as error:
+                came = connecting.lost(error)
+            if not following.ended:
+                await asyncio.sleep(following.cut(came))
+
     async def _take(self, steps: Steps[T]) -> T:
         """Takes the steps, and returns what they return."""
         came: Reply | Lost | None = None
@@ -144,6 +189,10 @@ class AsyncRemoteJob(Generic[R]):
     async def cancel(self) -> Job:
         """Asks for a cancel; the job after it. Raises ``AlreadyFinished``."""
         return await self._client.cancel(self.id)
+
+    def events(self) -> AsyncIterator[JobEvent]:
+        """What happens to the job, from now on until its end."""
+        return self._client.events(self.id)
 
     def __repr__(self) -> str:
         return f"<AsyncRemoteJob {self.id}>"

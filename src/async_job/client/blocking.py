@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
 from async_job.client import connecting
+from async_job.client.following import JobEvent
+from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
 from async_job.client.verbs import Verbs, new_job
 from async_job.core.job import Job
+from async_job.core.query import Query
 from async_job.core.submission import Options
+from async_job.finding import Page
 from async_job.function import JobFunction
 
 P = ParamSpec("P")
@@ -121,6 +127,53 @@ class Client:
         """Removes an ended job. Raises ``NotFinished`` and ``JobNotFound``."""
         self._take(self._verbs.delete(id))
 
+    def find(
+        self, query: Query | None = None, *, cursor: str | None = None, limit: int | None = None, full: bool = False
+    ) -> Page:
+        """A page of the jobs that are as asked for. Without ``full`` they come without their input and result.
+
+        Args:
+            cursor: where to go on, from the page before.
+            limit: how many jobs, up to 200, or 20 if they are ``full``.
+
+        Raises:
+            InvalidOptions: the limit or the cursor cannot be.
+        """
+        return self._take(self._verbs.find(query or Query(), cursor, limit, full))
+
+    def find_all(self, query: Query | None = None, *, full: bool = False) -> Iterator[Job]:
+        """All jobs that are as asked for, page by page."""
+        page = self.find(query, full=full)
+        yield from page.jobs
+        while page.next_cursor is not None:
+            page = self.find(query, cursor=page.next_cursor, full=full)
+            yield from page.jobs
+
+    def types(self) -> list[JobType]:
+        """The functions that are registered on the server."""
+        return self._take(self._verbs.types())
+
+    def events(self, id: str, after: str | None = None) -> Iterator[JobEvent]:
+        """What happens to the job, as it happens, until its end; after the event of that id, or from now on.
+
+        A stream that is cut is taken up where it was. Raises ``JobNotFound``.
+        """
+        following = self._verbs.follow(id, after)
+        while not following.ended:
+            came: Reply | Lost = connecting.CUT
+            try:
+                with self._http.stream(**connecting.request_options(following.call())) as response:
+                    if response.status_code == HTTPStatus.OK:
+                        for piece in response.iter_bytes():
+                            yield from following.feed(piece)
+                    else:
+                        response.read()
+                        came = connecting.read(response)
+            except httpx.TransportError as error:
+                came = connecting.lost(error)
+            if not following.ended:
+                time.sleep(following.cut(came))
+
     def _take(self, steps: Steps[T]) -> T:
         """Takes the steps, and returns what they return."""
         came: Reply | Lost | None = None
@@ -171,6 +224,10 @@ class RemoteJob(Generic[R]):
     def cancel(self) -> Job:
         """Asks for a cancel; the job after it. Raises ``AlreadyFinished``."""
         return self._client.cancel(self.id)
+
+    def events(self) -> Iterator[JobEvent]:
+        """What happens to the job, from now on until its end."""
+        return self._client.events(self.id)
 
     def __repr__(self) -> str:
         return f"<RemoteJob {self.id}>"

@@ -17,6 +17,7 @@ PATIENCE: Final = 30.0
 """Seconds for which a call is repeated that a server did not answer, or was too busy for."""
 TIMEOUT: Final = 10.0
 """Seconds for a connection, and for an answer that is not held back."""
+CUT: Final = Lost("the stream ended before the job", sent=True)
 
 
 def client_options(url: str, api_key: str | None) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from async_job.core.job import Attempt, ErrorInfo, Job, Progress, State
 from async_job.errors import ServerError
@@ -20,6 +20,25 @@ class ReceivedJob(JobView, frozen=True, kw_only=True):
 
     input: Raw = Raw(b"")
     result: Raw = Raw(b"")
+
+
+class ReceivedList(Struct, frozen=True):
+    items: list[ReceivedJob]
+    next_cursor: str | None
+    complete: bool
+
+
+class JobType(Struct, frozen=True):
+    """A function that is registered on the server, with the JSON Schemas of what it takes and gives."""
+
+    type: str
+    description: str
+    input_schema: dict[str, Any]
+    result_schema: dict[str, Any]
+
+
+class JobTypes(Struct, frozen=True):
+    items: list[JobType]
 
 
 def decode(body: bytes, type: type[T], url: str) -> T:
@@ -40,9 +59,9 @@ def read_job(view: ReceivedJob) -> Job:
         type=view.type,
         input=bytes(view.input),
         state=view.state,
-        created_at=_ms(view.created_at),
-        scheduled_for=_ms(view.scheduled_for),
-        updated_at=_ms(view.updated_at),
+        created_at=milliseconds(view.created_at),
+        scheduled_for=milliseconds(view.scheduled_for),
+        updated_at=milliseconds(view.updated_at),
         reason=view.reason,
         version=view.version,
         queue=view.queue,
@@ -58,7 +77,7 @@ def read_job(view: ReceivedJob) -> Job:
         kept_until=_ms_or_none(view.kept_until),
         cancel_requested_at=_ms_or_none(view.cancel_requested_at),
         labels=view.labels,
-        progress=_progress(view.progress),
+        progress=None if view.progress is None else read_progress(view.progress),
         result=(bytes(view.result) or None) if view.state is State.SUCCEEDED else None,
         error=_error(view.error, view.finished_at),
         attempts=tuple(_attempt(attempt, attempt.ended_at) for attempt in view.attempts if _is_kept(attempt, view)),
@@ -94,13 +113,13 @@ def _error(view: ErrorView | None, at: str | None) -> ErrorInfo | None:
     )
 
 
-def _progress(view: ProgressView | None) -> Progress | None:
-    return None if view is None else Progress(view.current, view.total, view.message)
+def read_progress(view: ProgressView) -> Progress:
+    return Progress(view.current, view.total, view.message)
 
 
-def _ms(time: str) -> int:
+def milliseconds(time: str) -> int:
     return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
 def _ms_or_none(time: str | None) -> int | None:
-    return None if time is None else _ms(time)
+    return None if time is None else milliseconds(time)

@@ -84,8 +84,10 @@ def read_problem(reply: Reply, url: str) -> Problem:
     raise ServerError(f"{url} answered {what}; is it an async-job server?")
 
 
-def error_of(problem: Problem, status: int, url: str) -> AsyncJobError:
-    """The error that the problem tells of."""
+def error_of(problem: Problem, status: int, url: str, id: str = "") -> AsyncJobError:
+    """The error that the problem tells of; ``id`` is the job that was asked about."""
+    if problem.code == "job_not_found":
+        return JobNotFound(id)
     make = ERRORS.get(problem.code)
     if make is not None:
         return make(problem)

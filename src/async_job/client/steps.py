@@ -83,7 +83,7 @@ def ask(call: Call, url: str, patience: float) -> Steps[Reply]:
         if isinstance(came, Reply) and came.status not in BUSY:
             return Reply(came.status, came.headers, came.body, repeated)
         failures += 1
-        pause = _pause(came, failures)
+        pause = pause_after(came, failures)
         if time.monotonic() + pause > until:
             break
         # Too many requests are turned away unread; who knows with the others.
@@ -91,12 +91,17 @@ def ask(call: Call, url: str, patience: float) -> Steps[Reply]:
         yield Pause(pause)
     if isinstance(came, Reply):
         return came
-    raise ServerError(
+    raise nobody(url, came)
+
+
+def nobody(url: str, came: Lost) -> ServerError:
+    """The error when nothing comes back."""
+    return ServerError(
         f"no server answers at {url} ({came.why}); start one by `async-job serve`, or name another by its URL"
     )
 
 
-def _pause(came: Reply | Lost, failures: int) -> float:
+def pause_after(came: Reply | Lost, failures: int) -> float:
     """Longer and longer, and never the same for many clients; what the server says counts before that."""
     asked = came.headers.get("Retry-After", "") if isinstance(came, Reply) else ""
     least = float(asked) if asked.isdigit() else 0.0

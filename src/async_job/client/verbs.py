@@ -10,20 +10,24 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from async_job.client.reading import ReceivedJob, decode, read_job
+from async_job.client.following import Following
+from async_job.client.reading import JobType, JobTypes, ReceivedJob, ReceivedList, decode, read_job
 from async_job.client.refusals import CONFLICTS, Problem, error_of, read_problem
 from async_job.client.steps import Call, Pause, Reply, Steps, ask
 from async_job.core.job import Job, State
+from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import (
     AlreadyFinished,
     Conflict,
     InvalidInput,
+    InvalidOptions,
     JobNotFound,
     NoResult,
     NotRetryable,
     UniqueKeyHeld,
 )
+from async_job.finding import Page
 from async_job.function import JobFunction
 from async_job.ids import new_id
 from async_job.job_view import time as rfc3339
@@ -73,6 +77,29 @@ def _job_of_type(type: str, input: Any = None, options: Options | None = None, k
     return NewJob(type, text, options or Options(), key)
 
 
+def list_parameters(query: Query, cursor: str | None, limit: int | None, full: bool) -> dict[str, str]:
+    """The parameters of ``GET /v1/jobs``.
+
+    Raises:
+        InvalidOptions: an owner is asked for, which only the API key decides.
+    """
+    if query.owner is not None:
+        raise InvalidOptions("the API key says whose jobs are listed; leave the owner out", "owner")
+    moments = ("created_after", "created_before", "finished_after", "finished_before")
+    parameters = {
+        "state": ",".join(query.states),
+        "type": query.type,
+        "queue": query.queue,
+        **{name: None if getattr(query, name) is None else rfc3339(getattr(query, name)) for name in moments},
+        **{f"label.{name}": value for name, value in query.labels.items()},
+        "sort": "newest" if query.newest else "oldest",
+        "limit": None if limit is None else f"{limit}",
+        "cursor": cursor,
+        "view": "full" if full else None,
+    }
+    return {name: value for name, value in parameters.items() if value is not None and (value or name != "state")}
+
+
 class Verbs:
     """``url`` is for messages, ``patience`` how many seconds a call is repeated that a server did not answer."""
 
@@ -89,12 +116,12 @@ class Verbs:
     def get(self, id: str, hold: int = 0) -> Steps[Job]:
         """The job as it is, or as it is when it has ended or ``hold`` seconds are over."""
         headers = {"Prefer": f"wait={hold}"} if hold else {}
-        return (yield from self._job((yield from self._ask(Call("GET", _path(id), headers, hold=hold))), id))
+        return (yield from self._job((yield from self._ask(Call("GET", job_path(id), headers, hold=hold))), id))
 
     def changed(self, id: str, version: int, hold: int = HOLD) -> Steps[Job | None]:
         """The job as soon as its version is another; ``None``: not within ``hold`` seconds."""
         headers = {"Prefer": f"wait={hold}", "If-None-Match": f'"{version}"'}
-        reply = yield from self._ask(Call("GET", _path(id), headers, hold=hold))
+        reply = yield from self._ask(Call("GET", job_path(id), headers, hold=hold))
         return None if reply.status == HTTPStatus.NOT_MODIFIED else (yield from self._job(reply, id))
 
     def wait(self, id: str, timeout: float | None) -> Steps[Job]:
@@ -118,7 +145,7 @@ class Verbs:
         job = yield from self.wait(id, timeout)
         if job.state is State.SUCCEEDED and job.result == b"null":
             # A job's JSON does not tell a result that is null from one that is gone; this does.
-            reply = yield from self._ask(Call("GET", f"{_path(id)}/result"))
+            reply = yield from self._ask(Call("GET", f"{job_path(id)}/result"))
             if reply.status == HTTPStatus.GONE:
                 raise NoResult(f"the result of job {id} is no longer kept", job)
             if not reply.is_good:
@@ -127,7 +154,7 @@ class Verbs:
 
     def cancel(self, id: str) -> Steps[Job]:
         """Asks for a cancel; the job after it."""
-        reply = yield from self._ask(Call("POST", f"{_path(id)}/cancel"))
+        reply = yield from self._ask(Call("POST", f"{job_path(id)}/cancel"))
         try:
             return (yield from self._job(reply, id))
         except AlreadyFinished as error:
@@ -138,7 +165,7 @@ class Verbs:
 
     def retry(self, id: str) -> Steps[Job]:
         """Runs an ended job again; the job after it."""
-        reply = yield from self._ask(Call("POST", f"{_path(id)}/retry"))
+        reply = yield from self._ask(Call("POST", f"{job_path(id)}/retry"))
         try:
             return (yield from self._job(reply, id))
         except NotRetryable as error:
@@ -150,15 +177,34 @@ class Verbs:
     def rerun(self, id: str) -> Steps[Job]:
         """A new job with the same input."""
         headers = {"Idempotency-Key": new_id()}
-        return (yield from self._job((yield from self._ask(Call("POST", f"{_path(id)}/rerun", headers))), id))
+        return (yield from self._job((yield from self._ask(Call("POST", f"{job_path(id)}/rerun", headers))), id))
 
     def delete(self, id: str) -> Steps[None]:
         """Removes an ended job."""
-        reply = yield from self._ask(Call("DELETE", _path(id)))
+        reply = yield from self._ask(Call("DELETE", job_path(id)))
         # Gone by the first try, whose answer was lost.
         is_gone = reply.status == HTTPStatus.NOT_FOUND and reply.repeated
         if not reply.is_good and not is_gone:
             yield from self._refuse(reply, id)
+
+    def find(self, query: Query, cursor: str | None, limit: int | None, full: bool) -> Steps[Page]:
+        """A page of the jobs that are as asked for."""
+        reply = yield from self._ask(Call("GET", "/v1/jobs", query=list_parameters(query, cursor, limit, full)))
+        if not reply.is_good:
+            yield from self._refuse(reply)
+        found = decode(reply.body, ReceivedList, self._url)
+        return Page([read_job(view) for view in found.items], found.next_cursor, found.complete)
+
+    def types(self) -> Steps[list[JobType]]:
+        """The functions that are registered on the server."""
+        reply = yield from self._ask(Call("GET", "/v1/job-types"))
+        if not reply.is_good:
+            yield from self._refuse(reply)
+        return decode(reply.body, JobTypes, self._url).items
+
+    def follow(self, id: str, after: str | None) -> Following:
+        """The events of the job, after the one of that id."""
+        return Following(self._url, id, job_path(id), after, self._patience)
 
     def _ask(self, call: Call) -> Steps[Reply]:
         return ask(call, self._url, self._patience)
@@ -171,19 +217,17 @@ class Verbs:
     def _refuse(self, reply: Reply, id: str = "") -> Steps[None]:
         """Raises what the reply means; ``id`` is the job that was asked about."""
         problem = read_problem(reply, self._url)
-        if problem.code == "job_not_found":
-            raise JobNotFound(id)
         if problem.code == "unique_key_held":
             raise UniqueKeyHeld(problem.detail, (yield from self.get(id or problem.holder)), problem.holder)
         if problem.code in CONFLICTS:
             raise (yield from self._conflict(problem, id))
-        raise error_of(problem, reply.status, self._url)
+        raise error_of(problem, reply.status, self._url, id)
 
     def _conflict(self, problem: Problem, id: str) -> Steps[Conflict]:
         return CONFLICTS[problem.code](problem.detail, (yield from self.get(id)))
 
 
-def _path(id: str) -> str:
+def job_path(id: str) -> str:
     """Raises ``JobNotFound`` for what is no id, and would be another path."""
     if not GUID.fullmatch(id):
         raise JobNotFound(id)
