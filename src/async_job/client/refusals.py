@@ -74,14 +74,17 @@ def read_problem(reply: Reply, url: str) -> Problem:
 
     Raises:
         ServerError: there is none.
+        NotAllowed: there is none, because somebody before the server wants to know who asks.
     """
     if "problem+json" in reply.headers.get("Content-Type", ""):
         try:
             return msgspec.json.decode(reply.body, type=Problem)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ServerError(f"{url} answered {reply.status} with a problem that cannot be read ({error})") from error
-    what = f"{reply.status} {HTTPStatus(reply.status).phrase}" if reply.status in set(HTTPStatus) else f"{reply.status}"
-    raise ServerError(f"{url} answered {what}; is it an async-job server?")
+    what = f"{url} answered {reply.status}"
+    if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise NotAllowed(what)
+    raise ServerError(f"{what}; is it an async-job server?")
 
 
 def error_of(problem: Problem, status: int, url: str, id: str = "") -> AsyncJobError:

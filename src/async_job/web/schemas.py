@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from async_job.core.submission import OnConflict, Options
 
@@ -14,7 +15,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /v1/jobs``. Durations are seconds."""
 
     type: str
-    input: Raw = Raw(b"{}")
+    input: Raw = field(default_factory=partial(Raw, b"{}"))
     queue: str | None = None
     priority: int = 0
     delay: float | None = None
