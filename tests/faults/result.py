@@ -1,10 +1,11 @@
 """What a row of the fault matrix comes to."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class RowResult(Struct, kw_only=True):
@@ -28,6 +29,25 @@ class RowResult(Struct, kw_only=True):
     recovery: dict[str, float] = {}
     extra: dict[str, Any] = {}
     seconds: float = 0.0
+
+
+COUNTS = (
+    *("attempted", "acknowledged", "lost", "unexpected", "duplicated_explained", "duplicated_unexplained"),
+    *("stale_accepted", "illegal", "stuck"),
+)
+
+
+def joined(parts: Mapping[str, RowResult], recovery: Sequence[float] = ()) -> RowResult:
+    """One result for a row that was played in parts."""
+    first = next(iter(parts.values()))
+    return replace(
+        first,
+        passed=all(part.passed for part in parts.values()),
+        why=[f"{name}: {line}" for name, part in parts.items() for line in part.why],
+        recovery=percentiles(recovery),
+        extra={name: part.extra for name, part in parts.items() if part.extra},
+        **{count: sum(getattr(part, count) for part in parts.values()) for count in COUNTS},
+    )
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:

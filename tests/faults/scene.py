@@ -61,7 +61,16 @@ class Scene:
         self._broken: list[str] = []
         self._programs: list[Program] = []
         self._servers: list[Server] = []
+        self._parts: list[Scene] = []
         self._url = ""
+
+    def part(self, name: str) -> "Scene":
+        """A scene within the scene, with a store and a history of its own; `joined` puts the results together."""
+        folder = self.folder / name
+        folder.mkdir()
+        part = Scene(self._row, self._fault, self.store, self.scale, folder)
+        self._parts.append(part)
+        return part
 
     @property
     def url(self) -> str:
@@ -178,6 +187,8 @@ class Scene:
 
     def close(self) -> None:
         """Ends whatever was started."""
+        for part in self._parts:
+            part.close()
         for program in self._programs:
             program.kill_all()
         for server in self._servers:

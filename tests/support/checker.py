@@ -2,7 +2,7 @@
 
 The history is one list of lines: `invoke`, `ok` and `fail` by clients, `start` and `end` by jobs, `fault` and `healed`
 by the test for each process that it killed or stopped. A second run is explained only by a fault of the process of the
-run before it. What befalls the store or the network explains none.
+run before it. What befalls the store or the network explains none, unless the store is made to forget (`FORGET`).
 """
 
 from collections import defaultdict
@@ -29,6 +29,9 @@ LEGAL = {
 
 OWN_ENDS = ("retry_after_", "shutdown", "neighbour", "unknown_type")
 """Reasons of ends that a run or its worker told by itself: after them another run is due."""
+
+FORGET = "FORGET"
+"""The fault of a store that lost writes: it may give the same attempt out again."""
 
 AFTERMATH = 5.0
 """Seconds after a stopped process went on in which the jobs that it held may be taken over."""
@@ -99,6 +102,7 @@ def judge(
 
 
 class _Fault(Struct, frozen=True):
+    kind: str
     pid: int
     since: float
     until: float
@@ -109,7 +113,7 @@ def _faults(history: Sequence[Line]) -> Iterator[_Fault]:
     for line in history:
         if line.what == "fault":
             until = min((end.at for end in healed if end.pid == line.pid and end.at >= line.at), default=None)
-            yield _Fault(line.pid, line.at, line.at if until is None else until + AFTERMATH)
+            yield _Fault(line.id, line.pid, line.at, line.at if until is None else until + AFTERMATH)
 
 
 def _all_explained(job: Job | None, runs: list[Line], faults: list[_Fault]) -> bool:
@@ -119,13 +123,13 @@ def _all_explained(job: Job | None, runs: list[Line], faults: list[_Fault]) -> b
 
 def _explained(job: Job | None, run: Line, following: Line, faults: list[_Fault]) -> bool:
     """Whether there was a reason to run the job again after `run`."""
-    if run.attempt == following.attempt:
-        return False
     told = [ended.reason for ended in job.attempts if ended.number == run.attempt] if job is not None else []
-    if any(reason.startswith(OWN_ENDS) for reason in told):
+    if run.attempt != following.attempt and any(reason.startswith(OWN_ENDS) for reason in told):
         return True
     # What was stopped before its function began may begin it after its successor did.
     first, last = sorted((run.at, following.at))
+    if run.attempt == following.attempt:
+        faults = [fault for fault in faults if fault.kind == FORGET]
     return any(fault.pid in (run.pid, EVERYTHING) and fault.since <= last and first <= fault.until for fault in faults)
 
 

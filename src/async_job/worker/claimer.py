@@ -30,7 +30,8 @@ log = get_logger()
 
 class Claimer:
     """Keeps up to ``concurrency`` runs going. ``active`` holds them while they run, and while their outcome has not
-    reached the store. ``on_deadline`` is called when a run with a timeout starts or ends."""
+    reached the store; ``claims`` is the number of the last claim that was answered. ``on_deadline`` is called when a
+    run with a timeout starts or ends."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Claimer:
     ) -> None:
         self._store = store
         self._executor = executor
-        self._worker = worker
+        self.worker = worker
         self._queues = tuple(queues)
         self._strict = strict
         self._concurrency = concurrency
@@ -54,7 +55,7 @@ class Claimer:
         self.active: set[ActiveRun] = set()
         self._ended: list[tuple[ActiveRun, Outcome]] = []
         self._running = 0
-        self._claims = 0
+        self.claims = 0
         self._failures = 0
         self._claiming = True
         self._starved = False
@@ -100,13 +101,16 @@ class Claimer:
         if changes:
             calls.append(self._store.apply([change for _, _, change in changes]))
         if room > 0:
-            calls.append(self._store.claim(ClaimId(self._worker, self._claims + 1), self._turn(), room))
+            calls.append(self._store.claim(ClaimId(self.worker, self.claims + 1), self._turn(), room))
+        if not calls:
+            # Whatever had ended was somebody else's by now, and there is no room for more.
+            return
         answers = await asyncio.gather(*calls, return_exceptions=True) if len(calls) > 1 else [await _caught(calls)]
         failed = [answer for answer in answers if isinstance(answer, BaseException)]
         if changes:
             self._applied(changes, answers[0])
         if room > 0 and not isinstance(answers[-1], BaseException):
-            self._claims += 1
+            self.claims += 1
             self._start(answers[-1], room)
         await self._recover(failed)
 
@@ -176,7 +180,7 @@ class Claimer:
             self._failures = 0
             return
         if not self._failures:
-            log.warning("the store does not answer, trying again", worker=self._worker, error=str(failed[0]))
+            log.warning("the store does not answer, trying again", worker=self.worker, error=str(failed[0]))
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._failures += 1
         await asyncio.sleep(pause)
@@ -191,7 +195,7 @@ class Claimer:
         """The queues in the order of this claim: each is first in turn, unless the order given is strict."""
         if self._strict or len(self._queues) == 1:
             return self._queues
-        first = self._claims % len(self._queues)
+        first = self.claims % len(self._queues)
         return self._queues[first:] + self._queues[:first]
 
     async def _rest(self) -> None:

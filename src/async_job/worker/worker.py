@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from async_job.jobs import Jobs
@@ -14,6 +15,7 @@ from async_job.worker.beat import Heart
 from async_job.worker.children import Children
 from async_job.worker.claimer import Claimer
 from async_job.worker.executor import Executor
+from async_job.worker.reconciler import keep_reconciling
 from async_job.worker.runners import Runners
 
 LAST_WORDS: Final = 3.0
@@ -49,6 +51,7 @@ class Worker:
             jobs.retention,
             self._tell_deadline,
         )
+        self._keep_reconciling = partial(keep_reconciling, store, self._claimer, jobs.retention, settings.lease)
         self._heart = Heart(store, self._claimer.active)
         self._draining: asyncio.TimerHandle | None = None
         self._released = asyncio.Event()
@@ -65,7 +68,8 @@ class Worker:
         Raises:
             NotEnrolled: the worker's id was retired.
         """
-        tasks = {asyncio.create_task(self._heart.run()), asyncio.create_task(self._claimer.run())}
+        loops = (self._heart.run(), self._claimer.run(), self._keep_reconciling())
+        tasks = {asyncio.create_task(loop) for loop in loops}
         last_words = asyncio.create_task(self._last_words())
         try:
             done, _ = await asyncio.wait({*tasks, last_words}, return_when=asyncio.FIRST_COMPLETED)
