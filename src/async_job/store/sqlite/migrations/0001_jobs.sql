@@ -50,18 +50,18 @@ CREATE TABLE jobs (
     result BLOB
 ) STRICT;
 
+-- The conditions are looked at twice for each row that is written: what is mostly false comes first, and no list of more
+-- than two, for which SQLite makes a table each time.
 CREATE INDEX jobs_ready ON jobs (queue, rank, id) WHERE state = 'queued';
 CREATE INDEX jobs_due ON jobs (scheduled_for, id) WHERE state = 'scheduled';
 CREATE INDEX jobs_held ON jobs (worker) WHERE state = 'running';
 CREATE INDEX jobs_deadline ON jobs (start_by, id)
-    WHERE state IN ('scheduled', 'queued') AND attempt = 0 AND start_by IS NOT NULL;
-CREATE INDEX jobs_kept ON jobs (kept_until, id)
-    WHERE state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kept_until IS NOT NULL;
+    WHERE start_by IS NOT NULL AND attempt = 0 AND state IN ('scheduled', 'queued');
+CREATE INDEX jobs_kept ON jobs (kept_until, id) WHERE kept_until IS NOT NULL;
 CREATE INDEX jobs_ended ON jobs (state, finished_at, id) WHERE finished_at IS NOT NULL;
 
 -- Of the live jobs of a type, one may hold a key.
-CREATE UNIQUE INDEX jobs_unique ON jobs (type, unique_key)
-    WHERE state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL;
+CREATE UNIQUE INDEX jobs_unique ON jobs (type, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL;
 
 -- What was submitted once under a key; the job itself may be gone.
 CREATE TABLE idempotency_keys (

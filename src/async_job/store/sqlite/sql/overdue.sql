@@ -1,4 +1,4 @@
 -- : overdue
 SELECT {columns} FROM jobs
-WHERE state IN ('scheduled', 'queued') AND attempt = 0 AND start_by IS NOT NULL AND start_by <= ?
+WHERE start_by IS NOT NULL AND start_by <= ? AND attempt = 0 AND state IN ('scheduled', 'queued')
 ORDER BY start_by, id LIMIT ?;

@@ -2,8 +2,7 @@
 INSERT INTO jobs ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING id;
 
 -- : holder — the live job that holds the unique key
-SELECT id FROM jobs
-WHERE type = ? AND unique_key = ? AND state IN ('scheduled', 'queued', 'running') AND unique_key IS NOT NULL;
+SELECT id FROM jobs WHERE type = ? AND unique_key = ? AND unique_key IS NOT NULL AND finished_at IS NULL;
 
 -- : key — what was submitted before under an idempotency key
 SELECT fingerprint, job_id FROM idempotency_keys WHERE name = ? AND expires_at > ?;
