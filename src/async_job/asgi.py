@@ -24,6 +24,7 @@ from async_job.handle import Handle
 from async_job.job_view import job_path
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
+from async_job.rates import Rates
 from async_job.web.app import make_app
 from async_job.web.closing import Closing
 from async_job.web.job_answer import JobAnswers
@@ -91,7 +92,7 @@ async def accepted(jobs: Jobs, handle: Handle[Any], at: str = "") -> Response:
     """
     job = handle.submitted or await handle.job()
     location = (b"location", job_path(job.id, at).encode())
-    status, headers, body = await JobAnswers(jobs).job({"root_path": at}, job, HTTPStatus.ACCEPTED, [location])
-    response = Response(body, status)
-    response.raw_headers.extend(headers)
+    answer = await JobAnswers(jobs, Rates()).job({"root_path": at}, job, HTTPStatus.ACCEPTED, [location])
+    response = Response(answer.body, answer.status)
+    response.raw_headers.extend(answer.headers)
     return response

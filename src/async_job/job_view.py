@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from async_job.core.job import Attempt, ErrorInfo, ErrorKind, Job, Progress, State
 
@@ -40,10 +40,16 @@ class Links(Struct, frozen=True, rename={"itself": "self"}):
     result: str
     cancel: str
     retry: str
+    rerun: str
+    events: str
 
 
 class JobView(Struct, frozen=True, kw_only=True):
-    """A job as ``/v1`` shows it. Times are RFC 3339 in UTC; ``done`` is the one boolean to loop on."""
+    """A job as ``/v1`` shows it. Times are RFC 3339 in UTC; ``done`` is the one boolean to loop on.
+
+    Lists leave out ``input`` and ``result``. Where one job is read, ``queue_position`` (1: the next; counted up to
+    1,000, where it is ``capped``) and ``estimated_start`` tell of the moment, and are no part of the version.
+    """
 
     id: str
     type: str
@@ -68,12 +74,15 @@ class JobView(Struct, frozen=True, kw_only=True):
     updated_at: str
     kept_until: str | None
     labels: dict[str, str]
-    input: Raw
-    result: Raw | None
+    input: Raw | UnsetType = UNSET
+    result: Raw | UnsetType | None = UNSET
     error: ErrorView | None
     attempts: list[AttemptView]
     links: Links
     version: int
+    queue_position: int | UnsetType | None = UNSET
+    queue_position_capped: bool | UnsetType = UNSET
+    estimated_start: str | UnsetType | None = UNSET
 
 
 def time(at: int) -> str:
@@ -97,7 +106,7 @@ def view_job(job: Job, root: str) -> JobView:
         done=job.done,
         status=job.status,
         reason=job.reason,
-        progress=_progress(job.progress),
+        progress=view_progress(job.progress),
         attempt=job.attempt,
         max_attempts=job.max_attempts,
         failures=job.failures,
@@ -127,10 +136,10 @@ def job_path(id: str, root: str) -> str:
 
 def _links(id: str, root: str) -> Links:
     path = job_path(id, root)
-    return Links(path, f"{path}/result", f"{path}/cancel", f"{path}/retry")
+    return Links(path, f"{path}/result", f"{path}/cancel", f"{path}/retry", f"{path}/rerun", f"{path}/events")
 
 
-def _progress(progress: Progress | None) -> ProgressView | None:
+def view_progress(progress: Progress | None) -> ProgressView | None:
     if progress is None:
         return None
     return ProgressView(progress.percent, progress.current, progress.total, progress.message)

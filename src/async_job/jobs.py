@@ -37,6 +37,7 @@ from async_job.settings_sources import Loaded, load
 from async_job.store.open import make_store
 from async_job.store.protocol import IdempotencyKey, Store
 from async_job.submitting import Request, same_again, submit_all
+from async_job.watch import Watcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -262,11 +263,14 @@ class Jobs:
 
     async def watch(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job:
         """The job as soon as ``wanted(job)`` holds, or as it is after ``timeout`` seconds. Raises ``JobNotFound``."""
-        connection = await self._connections.of_running_loop()
-        job = await connection.watcher.wait(id, wanted, timeout)
+        job = await (await self.watcher()).wait(id, wanted, timeout)
         if job is None:
             raise JobNotFound(id)
         return job
+
+    async def watcher(self) -> Watcher:
+        """The running loop's reader of the change log."""
+        return (await self._connections.of_running_loop()).watcher
 
     async def result(self, id: str, timeout: float | None = None) -> Any:
         """The job's result when it has ended; see ``Handle.result`` for what it raises."""

@@ -19,8 +19,9 @@ from async_job import asgi, logs
 from async_job.errors import StoreRefused, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
+from async_job.settings import Settings
 from async_job.web.closing import Closing
-from async_job.web.connection import Connection
+from async_job.web.connection import connection_class
 from async_job.worker.launch import EX_CONFIG, receive_launch
 from async_job.worker.parent import end_with_parent
 from async_job.worker.signs import Signs
@@ -36,13 +37,13 @@ log = logs.get_logger()
 class Server(uvicorn.Server):
     """uvicorn with our own signals: it ends in order, with an exit code, and keeps nobody waiting meanwhile."""
 
-    def __init__(self, app: ASGIApp, grace: float, closing: Closing, on_ready: OnReady | None) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, closing: Closing, on_ready: OnReady | None) -> None:
         self._closing = closing
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=connection_class(settings.head_deadline),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=max(1, round(grace)),
+                timeout_graceful_shutdown=max(1, round(settings.grace)),
             )
         )
 
@@ -93,7 +94,7 @@ def serve_embedded(
     """
     closing = Closing()
     app = asgi.app(jobs, worker=True, target=target, closing=closing)
-    return _run(jobs, Server(app, jobs.settings.grace, closing, on_ready), listen)
+    return _run(jobs, Server(app, jobs.settings, closing, on_ready), listen)
 
 
 def main() -> int:
@@ -109,7 +110,7 @@ def main() -> int:
         jobs.configure(settings=launch.settings)
         # The built-in job is registered by this, or cannot be.
         log.debug("the server starts", types=len(jobs.functions))
-        server = Server(asgi.app(jobs, closing=closing), launch.settings.grace, closing, signs.start)
+        server = Server(asgi.app(jobs, closing=closing), launch.settings, closing, signs.start)
         return _run(jobs, server, socket.socket(fileno=launch.listen_fd))
     except (UsageError, StoreRefused) as error:
         signs.refuse(str(error))

@@ -38,6 +38,11 @@ class Request(Struct, Generic[R], frozen=True, kw_only=True):
     owner: str | None = None
     key: IdempotencyKey | None = None
 
+    @property
+    def queue(self) -> str:
+        """Where the job will wait."""
+        return self.options.queue or self.function.defaults.queue
+
 
 class Accepted(Struct, frozen=True):
     """What became of a request: the job's id, the job if it is new, and whether it was ``replayed``: made by the same

@@ -34,6 +34,9 @@ class Watcher:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: dict[str, list[Waiter]] = {}
+        self._listening: set[asyncio.Future[None]] = set()
+        self.reads = 0
+        """How often the log was read with something new in it."""
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job | None:
@@ -53,6 +56,22 @@ class Watcher:
             self._forget(waiter)
         return (await self._store.get([id]))[0]
 
+    async def changed(self, reads: int, timeout: float) -> bool:
+        """Whether any job has changed since ``reads`` were made, or does within ``timeout`` seconds. It may be told for
+        nothing."""
+        if self.reads != reads:
+            return True
+        loop = asyncio.get_running_loop()
+        listening: asyncio.Future[None] = loop.create_future()
+        self._listening.add(listening)
+        if self._task is None:
+            self._task = loop.create_task(self._watch())
+        try:
+            done, _ = await asyncio.wait([listening], timeout=timeout)
+            return bool(done)
+        finally:
+            self._listening.discard(listening)
+
     def _forget(self, waiter: Waiter) -> None:
         waiters = self._waiting.get(waiter.id, [])
         if waiter in waiters:
@@ -66,12 +85,14 @@ class Watcher:
         reread_at = 0.0
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
+            while self._waiting or self._listening:
                 try:
                     changes = await self._store.changes(cursor, REREAD)
                     everything = changes.reset or loop.time() >= reread_at
                     ids = list(self._waiting) if everything else list({entry.id for entry in changes.entries})
                     await self._look(ids)
+                    if cursor is None or changes.reset or changes.entries:
+                        self._tell()
                     cursor = changes.cursor
                     reread_at = loop.time() + REREAD if everything else reread_at
                 except StoreError as error:
@@ -93,12 +114,20 @@ class Watcher:
                 if not waiter.future.done() and (job is None or waiter.wanted(job)):
                     waiter.future.set_result(job)
 
+    def _tell(self) -> None:
+        """Wakes those who wait for any change."""
+        self.reads += 1
+        for listening in self._listening:
+            if not listening.done():
+                listening.set_result(None)
+
     def _fail(self, error: Exception) -> None:
         """Nobody may wait for a reader that is gone."""
         for waiters in self._waiting.values():
             for waiter in waiters:
                 if not waiter.future.done():
                     waiter.future.set_exception(error)
+        self._tell()
 
     async def close(self) -> None:
         """Ends the loop; who still waits gets a ``StoreUnavailable``."""

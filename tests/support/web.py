@@ -4,14 +4,39 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
 
-from async_job import Jobs, asgi
+from async_job import Context, Jobs, asgi
 from async_job.server import Server
 from async_job.web.closing import Closing
 from support.jobs import LEASE, claim, make_worker
+
+
+def make_jobs(store_url: str, **settings: Any) -> Jobs:
+    jobs = Jobs(store=store_url, **settings)
+
+    @jobs.job
+    async def add(a: int, b: int = 1) -> int:
+        """Adds two numbers."""
+        return a + b
+
+    @jobs.job(max_attempts=1)
+    async def fail(message: str = "no luck") -> None:
+        raise ValueError(message)
+
+    @jobs.job(queue="slow", max_attempts=7, max_crashes=2, timeout=90)
+    def keep(anything: Any = None) -> Any:
+        return anything
+
+    @jobs.job
+    async def steps(context: Context) -> str:
+        context.progress(1, 4, "begun")
+        return "done"
+
+    return jobs
 
 
 class Site(httpx.AsyncClient):
@@ -43,13 +68,13 @@ class Site(httpx.AsyncClient):
 
 
 @asynccontextmanager
-async def serve(jobs: Jobs, *, worker: bool = False, app: ASGIApp | None = None) -> AsyncIterator[Site]:
-    """Serves the jobs' application, or another one, until the block ends."""
-    listen = socket.create_server(("127.0.0.1", 0))
+async def serve(jobs: Jobs, *, worker: bool = False, app: ASGIApp | None = None, port: int = 0) -> AsyncIterator[Site]:
+    """Serves the jobs' application, or another one, until the block ends; on a free port, unless one is given."""
+    listen = socket.create_server(("127.0.0.1", port))
     port = listen.getsockname()[1]
     closing = Closing()
     ready = asyncio.Event()
-    server = Server(app or asgi.app(jobs, worker=worker, closing=closing), 5, closing, ready.set)
+    server = Server(app or asgi.app(jobs, worker=worker, closing=closing), jobs.settings, closing, ready.set)
     running = asyncio.create_task(server.serve([listen]))
     starting = asyncio.create_task(ready.wait())
     await asyncio.wait({running, starting}, return_when=asyncio.FIRST_COMPLETED)

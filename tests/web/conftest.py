@@ -1,37 +1,12 @@
 """Functions to start over HTTP, on a server on each store, and on one for all tests that ask for no store."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from async_job import Context, Jobs
-from support.web import Site, serve
-
-
-def make_jobs(store_url: str, **settings: Any) -> Jobs:
-    jobs = Jobs(store=store_url, **settings)
-
-    @jobs.job
-    async def add(a: int, b: int = 1) -> int:
-        """Adds two numbers."""
-        return a + b
-
-    @jobs.job(max_attempts=1)
-    async def fail(message: str = "no luck") -> None:
-        raise ValueError(message)
-
-    @jobs.job(queue="slow", max_attempts=7, max_crashes=2, timeout=90)
-    def keep(anything: Any = None) -> Any:
-        return anything
-
-    @jobs.job
-    async def steps(context: Context) -> str:
-        context.progress(1, 4, "begun")
-        return "done"
-
-    return jobs
+from async_job import Jobs
+from support.web import Site, make_jobs, serve
 
 
 @pytest.fixture

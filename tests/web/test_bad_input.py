@@ -60,8 +60,8 @@ async def test_unknown_things_are_not_found(plain: Site, method: str, path: str,
         ("GET", "/start-job", "POST, OPTIONS"),
         ("DELETE", "/start-job/demo", "POST, OPTIONS"),
         ("POST", f"/status-job/{UNKNOWN}", "GET, HEAD, OPTIONS"),
-        ("PUT", "/v1/jobs", "POST, OPTIONS"),
-        ("PATCH", f"/v1/jobs/{UNKNOWN}", "GET, HEAD, OPTIONS"),
+        ("PUT", "/v1/jobs", "POST, GET, HEAD, OPTIONS"),
+        ("PATCH", f"/v1/jobs/{UNKNOWN}", "GET, DELETE, HEAD, OPTIONS"),
         ("GET", f"/v1/jobs/{UNKNOWN}/cancel", "POST, OPTIONS"),
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
         ("TRACE", "/readyz", "GET, HEAD, OPTIONS"),
@@ -114,7 +114,7 @@ async def test_v1_needs_a_body(plain: Site) -> None:
         ({}, "invalid_request", ""),
         ([], "invalid_request", ""),
         ({"type": 1}, "invalid_request", "$.type"),
-        ({"type": "add", "webhook": "http://localhost"}, "invalid_request", ""),
+        ({"type": "add", "wehbook": "http://localhost"}, "invalid_request", ""),
         ({"type": "add"}, "invalid_input", ""),
         ({"type": "add", "input": None}, "invalid_input", ""),
         ({"type": "add", "input": [1]}, "invalid_input", ""),
@@ -209,10 +209,12 @@ async def test_json_has_these_content_types(plain: Site, content_type: str) -> N
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/start-job", "/start-job/keep"])
-async def test_an_idempotency_key_is_refused_as_long_as_it_is_not_heeded(plain: Site, path: str) -> None:
-    answer = await plain.post(path, json={"type": "keep"}, headers={"Idempotency-Key": "k"})
-    check_problem(answer, 400, "idempotency_not_supported")
+@pytest.mark.parametrize("key", [b"", b'"', b'""', b"a b", b"a" * 256, b'"a"b"', "ä".encode()])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/start-job/keep", "/v1/job-types/keep/jobs", "/v1/jobs/batch"])
+async def test_an_idempotency_key_that_is_none(plain: Site, path: str, key: bytes) -> None:
+    body = {"jobs": [{"type": "keep"}]} if path.endswith("batch") else {"type": "keep"}
+    answer = await plain.post(path, json=body, headers={b"Idempotency-Key": key})
+    check_problem(answer, 400, "invalid_idempotency_key")
 
 
 async def test_a_sound_request_id_is_taken_over(plain: Site) -> None:

@@ -1,13 +1,15 @@
 """What comes before a request's body, and what is no HTTP at all."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
+import pytest_asyncio
 
-from async_job.web import body, connection
+from async_job.web import connection
 from support.until import until
-from support.web import Site
+from support.web import Site, make_jobs, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,19 +51,22 @@ async def test_headers_have_a_limit(plain: Site, piece: bytes) -> None:
     writer.close()
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def hasty() -> AsyncIterator[Site]:
+    """A server with hardly any patience."""
+    async with serve(make_jobs("memory://", head_deadline=0.2, body_deadline=0.05)) as site:
+        yield site
+
+
 @pytest.mark.realtime
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"])
-async def test_a_head_that_does_not_come_is_not_waited_for(
-    plain: Site, begun: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.05)
-    assert await plain.exchange(begun) == b""
+async def test_a_head_that_does_not_come_is_not_waited_for(hasty: Site, begun: bytes) -> None:
+    assert await hasty.exchange(begun) == b""
 
 
 @pytest.mark.realtime
-async def test_nor_the_second_on_the_same_connection(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_DEADLINE", 0.2)
-    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+async def test_nor_the_second_on_the_same_connection(hasty: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", hasty.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     answer = await reader.readuntil(b'{"status":"ok"}')
     writer.write(b"GET /heal")
@@ -71,9 +76,8 @@ async def test_nor_the_second_on_the_same_connection(plain: Site, monkeypatch: p
 
 
 @pytest.mark.realtime
-async def test_a_body_that_does_not_come_is_not_waited_for(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "DEADLINE", 0.05)
-    answer = await plain.exchange(
+async def test_a_body_that_does_not_come_is_not_waited_for(hasty: Site) -> None:
+    answer = await hasty.exchange(
         b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
     )
     assert answer.startswith(b"HTTP/1.1 408 ")

@@ -76,12 +76,13 @@ async def test_a_submit_answers_with_the_job(site: Site) -> None:
         "result": None,
         "error": None,
         "attempts": [],
-        "links": {"self": path, "result": f"{path}/result", "cancel": f"{path}/cancel", "retry": f"{path}/retry"},
+        "links": {"self": path} | {name: f"{path}/{name}" for name in ("result", "cancel", "retry", "rerun", "events")},
         "version": 1,
     }
     again = await site.get(path)
     assert again.status_code == 200
-    assert again.json() == {**job, **times}
+    place = {"queue_position": 1, "queue_position_capped": False, "estimated_start": None}
+    assert again.json() == {**job, **times, **place}
     assert (await site.get(path.upper().replace("/V1/JOBS", "/v1/jobs"))).json() == again.json()
 
 

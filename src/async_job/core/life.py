@@ -31,10 +31,11 @@ ENTRY: Final = re.compile(r"(\d+)([a-z])")
 
 
 class Step(Struct, frozen=True):
-    """The job came to the state at this version."""
+    """The job came to the state at this version. ``again``: it was in it already, as when a run is asked to cancel."""
 
     version: int
     state: State
+    again: bool = False
 
 
 def lived(life: str, version: int, state: State) -> str:
@@ -44,7 +45,10 @@ def lived(life: str, version: int, state: State) -> str:
 
 def steps_after(life: str, version: int) -> list[Step] | None:
     """The steps after a version, oldest first; ``None``: they are no longer all known."""
-    steps = [Step(int(number), STATES[letter]) for number, letter in ENTRY.findall(life)]
+    steps: list[Step] = []
+    for number, letter in ENTRY.findall(life):
+        state = STATES[letter]
+        steps.append(Step(int(number), state, again=bool(steps) and steps[-1].state is state))
     if len(life) >= KEPT:
         # The first may have lost digits.
         del steps[0]

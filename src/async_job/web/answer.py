@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,11 +17,13 @@ TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Answer(NamedTuple):
-    """A whole response. The content's length is added when it is sent."""
+    """A whole response. The content's length is added when it is sent. With a ``stream`` of server-sent events it is
+    their beginning, and sent by ``sse.send_stream``."""
 
     status: int
     headers: Headers
     body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
 
 
 Handler = Callable[[Scope, Receive], Awaitable[Answer]]
@@ -33,7 +35,7 @@ def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
-    status, headers, body = answer
+    status, headers, body, _ = answer
     if status not in (204, 304):
         headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})

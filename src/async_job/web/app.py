@@ -7,24 +7,36 @@ from typing import Any, Final
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from async_job.bulk import Outcome
 from async_job.errors import AsyncJobError
 from async_job.job_view import JobView
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
+from async_job.rates import Rates
 from async_job.web import guard
+from async_job.web.admission import Admission
 from async_job.web.answer import Answer, send_answer
 from async_job.web.body import ClientGone
 from async_job.web.closing import Closing
+from async_job.web.handlers.batches import Batches
+from async_job.web.handlers.lists import Lists
 from async_job.web.handlers.original import Original
+from async_job.web.handlers.probes import Probes
 from async_job.web.handlers.single import SingleJob
+from async_job.web.handlers.streams import Streams
 from async_job.web.handlers.submissions import Submissions
 from async_job.web.handlers.system import System
 from async_job.web.handlers.webhooks import Webhooks
+from async_job.web.intake import Intake
+from async_job.web.job_answer import JobAnswers
+from async_job.web.job_events import JobEvents
 from async_job.web.mounting import located
-from async_job.web.operation import Operation, Resource
+from async_job.web.operation import Operation, RequestHeader, Resource
 from async_job.web.problems import Problem, problem_of, request_id
 from async_job.web.schemas import Submission
-from async_job.web.schemas_system import JobTypes, Live, Ready
+from async_job.web.schemas_lists import BatchAnswer, BatchRequest, BulkRequest, JobList, ListQuery
+from async_job.web.schemas_streams import AfterQuery, ChangePage
+from async_job.web.schemas_system import JobTypes, Live, Queues, QueueView, Ready, Stats, Workers
 from async_job.web.schemas_webhooks import (
     AddedEndpoint,
     DeliveryList,
@@ -41,7 +53,7 @@ log = get_logger()
 
 def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIApp:
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
-    routes = _routes(operations(jobs, closing))
+    routes = _routes(operations(jobs, closing), closing)
     router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,31 +75,76 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIAp
 def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
     """The route table: all that the server answers. The hot ones stand first, for the router tries them in this order;
     a fixed path stands before one that it would fit."""
-    original = Original(jobs)
-    submissions = Submissions(jobs, closing)
-    single = SingleJob(jobs, closing)
-    system = System(jobs)
+    rates = Rates()
+    intake = Intake(jobs, Admission(jobs, rates))
+    answers = JobAnswers(jobs, rates)
+    original = Original(jobs, intake)
+    submissions = Submissions(jobs, intake, answers, closing)
+    batches = Batches(jobs, intake)
+    single = SingleJob(jobs, answers, closing)
+    lists = Lists(jobs)
+    streams = Streams(jobs)
+    system = System(jobs, rates)
     webhooks = Webhooks(jobs)
+    probes = Probes(jobs)
+    once: tuple[RequestHeader, ...] = ("Idempotency-Key",)
+    waiting: tuple[RequestHeader, ...] = ("Idempotency-Key", "Prefer")
+    started: dict[int, Any] = {202: JobView, 200: JobView}
     return [
-        Operation("POST", "/start-job", original.start_default, "create", {200: str}, request=Any),
+        Operation("POST", "/start-job", original.start_default, "create", {200: str}, request=Any, headers=once),
         Operation("GET", "/status-job/{id}", original.status, "read", {200: str}),
+        Operation("POST", "/v1/jobs", submissions.submit, "create", started, request=Submission, headers=waiting),
+        Operation("GET", "/v1/jobs", lists.find, "read", {200: JobList}, query=ListQuery),
         Operation(
-            "POST",
-            "/v1/jobs",
-            submissions.submit,
-            "create",
-            {202: JobView, 200: JobView},
-            request=Submission,
-            headers=("Prefer",),
+            "POST", "/v1/jobs/batch", batches.submit, "create", {200: BatchAnswer}, request=BatchRequest, headers=once
         ),
         Operation(
             "GET", "/v1/jobs/{id}", single.get, "read", {200: JobView, 304: None}, headers=("If-None-Match", "Prefer")
         ),
-        Operation("POST", "/start-job/{type}", original.start, "create", {200: str}, request=Any),
-        Operation("POST", "/v1/jobs/{id}/cancel", single.cancel, "manage", {200: JobView, 202: JobView}),
+        Operation("DELETE", "/v1/jobs/{id}", single.delete, "manage", {204: None}),
+        Operation("POST", "/start-job/{type}", original.start, "create", {200: str}, request=Any, headers=once),
+        Operation(
+            "POST",
+            "/v1/job-types/{type}/jobs",
+            submissions.submit_typed,
+            "create",
+            started,
+            request=Any,
+            headers=waiting,
+        ),
+        Operation("POST", "/v1/jobs/bulk/cancel", lists.cancel, "manage", {200: Outcome}, request=BulkRequest),
+        Operation("POST", "/v1/jobs/bulk/retry", lists.retry, "manage", {200: Outcome}, request=BulkRequest),
+        Operation("POST", "/v1/jobs/bulk/delete", lists.delete, "manage", {200: Outcome}, request=BulkRequest),
+        Operation("POST", "/v1/jobs/{id}/cancel", single.cancel, "manage", started),
         Operation("POST", "/v1/jobs/{id}/retry", single.retry, "manage", {202: JobView}),
+        Operation("POST", "/v1/jobs/{id}/rerun", submissions.rerun, "create", started, headers=waiting),
         Operation("GET", "/v1/jobs/{id}/result", single.result, "read", {200: Any}),
+        Operation(
+            "GET",
+            "/v1/jobs/{id}/events",
+            streams.of_job,
+            "read",
+            {200: JobEvents, 204: None},
+            query=AfterQuery,
+            headers=("Last-Event-ID",),
+            streams=True,
+        ),
         Operation("GET", "/v1/job-types", system.types, "read", {200: JobTypes}),
+        Operation("GET", "/v1/queues", system.queues, "read", {200: Queues}),
+        Operation("POST", "/v1/queues/{queue}/pause", system.pause, "admin", {200: QueueView}),
+        Operation("POST", "/v1/queues/{queue}/resume", system.resume, "admin", {200: QueueView}),
+        Operation("GET", "/v1/workers", system.workers, "admin", {200: Workers}),
+        Operation("GET", "/v1/stats", system.stats, "admin", {200: Stats}),
+        Operation(
+            "GET",
+            "/v1/events",
+            streams.of_all,
+            "admin",
+            {200: ChangePage},
+            query=AfterQuery,
+            headers=("Last-Event-ID",),
+            streams=True,
+        ),
         Operation("GET", "/v1/webhooks/endpoints", webhooks.endpoints, "admin", {200: EndpointList}),
         Operation("POST", "/v1/webhooks/endpoints", webhooks.add, "admin", {201: AddedEndpoint}, request=NewEndpoint),
         Operation("DELETE", "/v1/webhooks/endpoints/{name}", webhooks.remove, "admin", {204: None}),
@@ -95,16 +152,17 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
             "GET", "/v1/webhooks/deliveries", webhooks.deliveries, "admin", {200: DeliveryList}, query=DeliveryQuery
         ),
         Operation("POST", "/v1/webhooks/deliveries/{id}/replay", webhooks.replay, "admin", {202: DeliveryView}),
-        Operation("GET", "/healthz", system.live, "none", {200: Live}),
-        Operation("GET", "/readyz", system.ready, "none", {200: Ready}),
+        Operation("GET", "/healthz", probes.live, "none", {200: Live}),
+        Operation("GET", "/readyz", probes.ready, "none", {200: Ready}),
+        Operation("GET", "/metrics", probes.metrics, "metrics", {200: str}),
     ]
 
 
-def _routes(table: list[Operation]) -> list[Route]:
+def _routes(table: list[Operation], closing: Closing) -> list[Route]:
     paths: dict[str, list[Operation]] = {}
     for operation in table:
         paths.setdefault(operation.path, []).append(operation)
-    return [Route(path, Resource(found)) for path, found in paths.items()]
+    return [Route(path, Resource(found, closing)) for path, found in paths.items()]
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,8 +15,6 @@ from async_job.web.request import header
 
 T = TypeVar("T")
 
-DEADLINE: Final = 30.0
-"""Seconds in which a body has to be there."""
 STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 JSON_TYPE: Final = re.compile(rb"application/(?:json|[\w.+-]+\+json)")
@@ -30,17 +28,18 @@ class ClientGone(Exception):
     """The client has closed its connection: there is nobody to answer."""
 
 
-async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
-    """The body as JSON text, not yet parsed; empty if there is none."""
-    body = await read(scope, receive, most)
+async def read_json(scope: Scope, receive: Receive, most: int, deadline: float) -> bytes:
+    """The body as JSON text, not yet parsed; empty if there is none. See ``read``."""
+    body = await read(scope, receive, most, deadline)
     if body:
         _check_type(scope)
         _check_syntax(body)
     return body
 
 
-async def read(scope: Scope, receive: Receive, most: int) -> bytes:
-    """The body, of at most ``most`` bytes. One that says it is longer is refused without reading any of it."""
+async def read(scope: Scope, receive: Receive, most: int, deadline: float) -> bytes:
+    """The body, of at most ``most`` bytes, within ``deadline`` seconds. One that says it is longer is refused without
+    reading any of it."""
     length = header(scope, b"content-length") or b"0"
     if length.isdigit() and int(length[:20]) > most:
         raise _too_large(most)
@@ -50,10 +49,10 @@ async def read(scope: Scope, receive: Receive, most: int) -> bytes:
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(deadline):
                 body = await _read_on(body, receive, most)
         except TimeoutError as error:
-            detail = f"the body did not arrive within {DEADLINE:g} s"
+            detail = f"the body did not arrive within {deadline:g} s"
             raise Problem(408, "body_timeout", detail, [(b"connection", b"close")]) from error
     if len(body) > most:
         raise _too_large(most)

@@ -9,15 +9,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from async_job.ids import new_id
 from async_job.web.problems import Problem
+from async_job.web.sse import ABORT
 
-HEAD_DEADLINE: Final = 10.0
-"""Seconds in which a request's line and headers have to be there."""
 LARGEST_HEAD: Final = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
     """Closes when a request's head is too slow or too large; what is no HTTP is told so by a problem document."""
 
+    head_deadline = 10.0
+    """Seconds in which a request's line and headers have to be there."""
     _deadline: asyncio.TimerHandle | None = None
     in_head = False
     head_size = 0
@@ -46,6 +47,7 @@ class Connection(HttpToolsProtocol):
         self.in_head = True
         self.head_size = 0
         super().on_message_begin()
+        self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         self.in_head = False
@@ -62,7 +64,7 @@ class Connection(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_DEADLINE, self._close_if_idle)
+        self._deadline = self.loop.call_later(self.head_deadline, self._close_if_idle)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -82,3 +84,8 @@ class Connection(HttpToolsProtocol):
         lines += [b"%b: %b" % header for header in headers]
         self.transport.write(b"\r\n".join([*lines, b"", answer.body]))
         self.transport.close()
+
+
+def connection_class(head_deadline: float) -> type[Connection]:
+    """The server makes its connections itself, and takes a class for it."""
+    return type("Connection", (Connection,), {"head_deadline": head_deadline})

@@ -8,7 +8,9 @@ from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from async_job.web.answer import Answer, Handler, send_answer
+from async_job.web.closing import Closing
 from async_job.web.problems import Problem
+from async_job.web.sse import send_stream
 
 Needed = Literal["none", "create", "read", "manage", "admin", "metrics"]
 """The scope that an API key needs; ``none``: nobody is asked for a key."""
@@ -38,7 +40,8 @@ class Operation(Struct, frozen=True):
 class Resource:
     """A path with its operations, as a plain ASGI endpoint of Starlette's router."""
 
-    def __init__(self, operations: list[Operation]) -> None:
+    def __init__(self, operations: list[Operation], closing: Closing) -> None:
+        self._closing = closing
         self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
         methods: list[str] = [*self._operations]
         if "GET" in self._operations:
@@ -50,7 +53,10 @@ class Resource:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)
         answer = self._refuse(scope) if operation is None else await operation.handler(scope, receive)
-        await send_answer(answer, send)
+        if answer.stream is None or scope["method"] == "HEAD":
+            await send_answer(answer, send)
+        else:
+            await send_stream(answer.stream, scope, receive, send, self._closing)
 
     def _refuse(self, scope: Scope) -> Answer:
         headers = [(b"allow", self._allowed.encode())]

@@ -63,15 +63,11 @@ class Problem(Exception):
     def title(self) -> str:
         return HTTPStatus(self.status).phrase
 
+    def document(self) -> dict[str, Any]:
+        return {"title": self.title, "status": self.status, "code": self.code, "detail": self.detail, **self.more}
+
     def answer(self, request_id: str) -> Answer:
-        document = {
-            "title": self.title,
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "request_id": request_id,
-            **self.more,
-        }
+        document = self.document() | {"request_id": request_id}
         headers = [CONTENT_TYPE, (b"x-request-id", request_id.encode("ascii")), *self.headers]
         return Answer(self.status, headers, encode(document))
 

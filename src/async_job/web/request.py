@@ -68,6 +68,14 @@ class Fit(NamedTuple):
     position: int = 0
 
 
+def wants_json(scope: Scope) -> bool:
+    """Whether JSON is asked for rather than a stream of events, which is the default."""
+    accept = header(scope, b"accept")
+    if accept is None or accept == b"*/*":
+        return False
+    return _fit(accept, b"application", b"json") > _fit(accept, b"text", b"event-stream")
+
+
 def accepts_json(scope: Scope) -> bool:
     """Whether JSON is wanted rather than plain text, which is the default."""
     accept = header(scope, b"accept")

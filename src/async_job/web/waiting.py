@@ -25,7 +25,7 @@ async def wait_for(
     if wanted(job) or seconds <= 0:
         return job
     watch = asyncio.create_task(jobs.watch(id, wanted, seconds))
-    gone = asyncio.create_task(_gone(receive))
+    gone = asyncio.create_task(left(receive))
     closed = asyncio.create_task(closing.wait())
     tasks = (watch, gone, closed)
     try:
@@ -41,7 +41,7 @@ async def wait_for(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _gone(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     """Returns when the client has closed its connection; what comes before that is the rest of the request."""
     while (await receive())["type"] != "http.disconnect":
         continue

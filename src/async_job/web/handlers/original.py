@@ -6,12 +6,14 @@ from typing import Final
 
 from starlette.types import Receive, Scope
 
-from async_job.errors import JobNotFound, UnknownType
+from async_job.errors import JobNotFound
 from async_job.jobs import Jobs
-from async_job.web.answer import JSON, TEXT, Answer
-from async_job.web.body import check_input, read_json
-from async_job.web.problems import Problem
-from async_job.web.request import accepts_json, header, path_guid
+from async_job.web.answer import JSON, TEXT, Answer, Headers
+from async_job.web.body import read_json
+from async_job.web.caller import visible
+from async_job.web.idempotency import REPLAYED
+from async_job.web.intake import Intake
+from async_job.web.request import accepts_json, path_guid
 
 EMPTY_INPUT: Final = b"{}"
 
@@ -19,46 +21,44 @@ EMPTY_INPUT: Final = b"{}"
 class Original:
     """Handlers of ``/start-job`` and ``/status-job``."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, intake: Intake) -> None:
         self._jobs = jobs
+        self._intake = intake
 
     async def start_default(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /start-job``: no body or ``{}`` is a job with no input, any other body is its input."""
-        return await self._start(self._jobs.default.type, scope, receive)
+        """Starts the default job, and answers with its GUID. No body or ``{}`` is a job with no input, any other
+        body is its input."""
+        return await self._start(self._jobs.default.type, scope, receive, "POST /start-job")
 
     async def start(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /start-job/{type}``"""
-        try:
-            return await self._start(self._jobs.function(scope["path_params"]["type"]).type, scope, receive)
-        except UnknownType as error:
-            raise Problem(404, "unknown_type", str(error)) from error
+        """Starts a job of this type, and answers with its GUID; the body is its input."""
+        type = self._intake.known(scope["path_params"]["type"])
+        return await self._start(type, scope, receive, "POST /start-job/{type}")
 
-    async def _start(self, type: str, scope: Scope, receive: Receive) -> Answer:
-        refuse_idempotency_key(scope)
+    async def _start(self, type: str, scope: Scope, receive: Receive, route: str) -> Answer:
         settings = self._jobs.settings
-        input = await read_json(scope, receive, settings.max_input) or EMPTY_INPUT
-        check_input(input, settings.max_input, settings.max_depth)
-        handle = await self._jobs.submit(type, input)
-        return Answer(200, [JSON], b'"%b"' % handle.id.encode())
+        input = await read_json(scope, receive, settings.max_input, settings.body_deadline) or EMPTY_INPUT
+        key = await self._intake.key(scope, route, input)
+        handle = await self._intake.start(scope, type, input, key)
+        headers: Headers = [JSON]
+        if handle.replayed:
+            # It may be no longer kept.
+            await self._intake.job(handle)
+            headers.append(REPLAYED)
+        return Answer(200, headers, b'"%b"' % handle.id.encode())
 
     async def status(self, scope: Scope, receive: Receive) -> Answer:
-        """``GET /status-job/{id}``: one word. Unknown, no longer kept or not a GUID: nothing, or ``null`` in JSON."""
-        status = await self._status(path_guid(scope))
+        """The job's status in one word. Unknown, no longer kept or not a GUID: nothing, or ``null`` in JSON."""
+        status = await self._status(scope)
         if accepts_json(scope):
             return Answer(200, [JSON], b'"%b"' % status if status else b"null")
         return Answer(200, [TEXT], status)
 
-    async def _status(self, id: str | None) -> bytes:
+    async def _status(self, scope: Scope) -> bytes:
+        id = path_guid(scope)
         if id is None:
             return b""
         try:
-            return (await self._jobs.get(id)).status.encode()
+            return visible(scope, await self._jobs.get(id)).status.encode()
         except JobNotFound:
             return b""
-
-
-def refuse_idempotency_key(scope: Scope) -> None:
-    """A key that is not heeded would let a repeated request start a second job."""
-    if header(scope, b"idempotency-key") is not None:
-        detail = "Idempotency-Key is not supported yet; send unique_key, or leave the header out"
-        raise Problem(400, "idempotency_not_supported", detail)

@@ -8,6 +8,7 @@ from async_job.core.job import Job, State
 from async_job.job_view import job_path, view_error
 from async_job.jobs import Jobs
 from async_job.web.answer import JSON, Answer, Headers
+from async_job.web.caller import confined_to, visible
 from async_job.web.closing import Closing
 from async_job.web.job_answer import JobAnswers, etag
 from async_job.web.problems import Problem, retry_after
@@ -18,31 +19,32 @@ from async_job.web.waiting import applied, wait_for
 class SingleJob:
     """``closing`` is set when the server shuts down: nobody waits on."""
 
-    def __init__(self, jobs: Jobs, closing: Closing) -> None:
+    def __init__(self, jobs: Jobs, answers: JobAnswers, closing: Closing) -> None:
         self._jobs = jobs
+        self._answers = answers
         self._closing = closing
-        self._answers = JobAnswers(jobs)
 
     async def get(self, scope: Scope, receive: Receive) -> Answer:
-        """``GET /v1/jobs/{id}``"""
-        id = path_job(scope)
+        """The job as it is. With ``Prefer: wait=N`` the answer comes when it has ended, or with ``If-None-Match`` as
+        soon as it is another version."""
         known = header(scope, b"if-none-match")
         wait = wait_within(scope, self._jobs.settings.max_wait)
         headers: Headers = []
         if wait is None:
-            job = await self._jobs.get(id)
+            job = visible(scope, await self._jobs.get(path_job(scope)))
         else:
 
             def is_wanted(job: Job) -> bool:
                 return job.done if known is None else not matches_etag(known, etag(job))
 
+            id = await self._own(scope)
             job = await wait_for(self._jobs, id, is_wanted, wait, receive, self._closing)
             headers.append(applied(wait))
-        return await self._answers.job(scope, job, 304 if matches_etag(known, etag(job)) else 200, headers)
+        return await self._answers.single(scope, job, 304 if matches_etag(known, etag(job)) else 200, headers)
 
     async def result(self, scope: Scope, receive: Receive) -> Answer:
-        """``GET /v1/jobs/{id}/result``"""
-        job = await self._jobs.get(path_job(scope))
+        """What the job's function returned, as it is."""
+        job = visible(scope, await self._jobs.get(path_job(scope)))
         if not job.done:
             pause = await self._answers.pause(job)
             raise Problem(409, "not_finished", f"job {job.id} is {job.state}", [retry_after(pause)], state=job.state)
@@ -54,11 +56,24 @@ class SingleJob:
         return Answer(200, [JSON], job.result)
 
     async def cancel(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /v1/jobs/{id}/cancel``: 200 when it has ended by that, 202 when it was asked to."""
-        job = await self._jobs.cancel(path_job(scope))
+        """Cancels the job: 200 when it has ended by that, 202 when it runs and was asked to stop."""
+        job = await self._jobs.cancel(await self._own(scope))
         return await self._answers.job(scope, job, 200 if job.done else 202)
 
     async def retry(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /v1/jobs/{id}/retry``"""
-        job = await self._jobs.retry(path_job(scope))
-        return await self._answers.job(scope, job, 202, [(b"location", job_path(job.id, scope["root_path"]).encode())])
+        """Runs a failed, cancelled or expired job again, under the same id."""
+        job = await self._jobs.retry(await self._own(scope))
+        location = (b"location", job_path(job.id, scope["root_path"]).encode())
+        return await self._answers.job(scope, job, 202, [location])
+
+    async def delete(self, scope: Scope, receive: Receive) -> Answer:
+        """Removes an ended job with all that belongs to it."""
+        await self._jobs.delete(await self._own(scope))
+        return Answer(204, [])
+
+    async def _own(self, scope: Scope) -> str:
+        """The id in the path, of a job that the caller may see."""
+        id = path_job(scope)
+        if confined_to(scope) is not None:
+            visible(scope, await self._jobs.get(id))
+        return id

@@ -1,0 +1,100 @@
+"""The handler that makes many jobs in one request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from starlette.types import Receive, Scope
+
+from async_job.errors import AsyncJobError, KeyReused
+from async_job.handle import Handle
+from async_job.job_view import view_job
+from async_job.jobs import Jobs
+from async_job.store.protocol import IdempotencyKey
+from async_job.submitting import Request
+from async_job.web.answer import Answer, Headers, json_answer
+from async_job.web.body import check_input, decode, read_json
+from async_job.web.caller import key_of
+from async_job.web.idempotency import REPLAYED, no_longer_kept
+from async_job.web.intake import Intake
+from async_job.web.problems import Problem, problem_of
+from async_job.web.schemas import Submission
+from async_job.web.schemas_lists import BatchAnswer, BatchItem, BatchRequest
+
+decode_batch = msgspec.json.Decoder(BatchRequest).decode
+
+Taken = Handle[Any] | AsyncJobError | Problem
+"""What became of one entry."""
+
+
+class Batches:
+    def __init__(self, jobs: Jobs, intake: Intake) -> None:
+        self._jobs = jobs
+        self._intake = intake
+
+    async def submit(self, scope: Scope, receive: Receive) -> Answer:
+        """Starts many jobs; each entry gets its own answer. An idempotency key is for the batch as a whole."""
+        settings = self._jobs.settings
+        body = await read_json(scope, receive, settings.max_body, settings.body_deadline)
+        entries = decode(decode_batch, body).jobs
+        key = await self._intake.key(scope, "POST /v1/jobs/batch", body)
+        taken: list[Taken | Request[Any]] = [self._request(scope, entry) for entry in entries]
+        requests = [request for request in taken if isinstance(request, Request)]
+        await self._intake.admit(Counter(request.queue for request in requests))
+        stored = iter(await self._submit(requests, key))
+        answers = [next(stored) if isinstance(answer, Request) else answer for answer in taken]
+        replayed = key is not None and all(isinstance(one, Handle) and one.replayed for one in answers)
+        return await self._answer(scope, answers, [REPLAYED] if replayed else [])
+
+    def _request(self, scope: Scope, entry: Submission) -> Request[Any] | AsyncJobError | Problem:
+        settings = self._jobs.settings
+        try:
+            input = bytes(entry.input)
+            check_input(input, settings.max_input, settings.max_depth)
+            return self._jobs.request(entry.type, input, entry.options, owner=key_of(scope))
+        except (AsyncJobError, Problem) as error:
+            return error
+
+    async def _submit(self, requests: Sequence[Request[Any]], key: IdempotencyKey | None) -> Sequence[Taken]:
+        """With a key, the first job that is stored under it decides: a batch that differs meets it and goes no further.
+        Each other entry has a key of its own, so that a batch which was cut off is completed when it is sent again."""
+        if key is None:
+            return await self._jobs.submit_many(requests)
+        answers: list[Taken] = []
+        for first, request in enumerate(requests):
+            [answer] = await self._jobs.submit_many([replace(request, key=key)])
+            if isinstance(answer, KeyReused):
+                raise answer
+            answers.append(answer)
+            if isinstance(answer, Handle) and (answer.created or answer.replayed):
+                rest = enumerate(requests[first + 1 :], first + 1)
+                keyed = [replace(one, key=replace(key, name=f"{key.name} {place}")) for place, one in rest]
+                return [*answers, *await self._jobs.submit_many(keyed)]
+        return answers
+
+    async def _answer(self, scope: Scope, answers: Sequence[Taken], headers: Headers) -> Answer:
+        """Jobs that were there before are read together."""
+        older = [one.id for one in answers if isinstance(one, Handle) and one.submitted is None]
+        read = dict(zip(older, await (await self._jobs.store()).get(older), strict=True)) if older else {}
+        items = []
+        for answer in answers:
+            job = (answer.submitted or read[answer.id]) if isinstance(answer, Handle) else None
+            if job is not None:
+                items.append(BatchItem(202, job=view_job(job, scope["root_path"])))
+            else:
+                problem = no_longer_kept(answer.id) if isinstance(answer, Handle) else _problem(answer)
+                items.append(BatchItem(problem.status, problem=problem.document()))
+        return json_answer(BatchAnswer(items), 200, headers)
+
+
+def _problem(error: AsyncJobError | Problem) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    problem = problem_of(error)
+    if problem is None:
+        raise error
+    return problem
