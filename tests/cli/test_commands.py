@@ -251,7 +251,7 @@ def test_a_server_that_is_no_async_job_server_is_exit_code_3(tmp_path: Path) -> 
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{other.server_port}"
-        answer = run_command("status", "x", "--url", url, folder=tmp_path)
+        answer = run_command("status", "01a20c0d-929e-73ad-907b-ad8c1a1e0051", "--url", url, folder=tmp_path)
         other.shutdown()
         thread.join()
     assert answer.returncode == 3
