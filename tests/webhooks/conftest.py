@@ -34,9 +34,8 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def sender(store: Store, settings: Settings) -> AsyncIterator[Sender]:
-    async with Sender(store, settings) as sender:
-        yield sender
+def sender(store: Store, settings: Settings) -> Sender:
+    return Sender(store, settings)
 
 
 @pytest.fixture

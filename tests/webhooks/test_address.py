@@ -1,5 +1,6 @@
 """Where webhooks may go, and that they go nowhere else."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 
@@ -176,10 +177,8 @@ class TestSending:
         """Who looks the name up again would come to another address."""
         names = Names(["127.0.0.1"], ["127.0.0.2"])
         only_https = replace(settings, webhook_allow_http=False)
-        async with (
-            Receiver().serving(certified("hooks.example.com")) as receiver,
-            Sender(store, only_https, resolve=names.resolve, tls=trusting) as sender,
-        ):
+        sender = Sender(store, only_https, resolve=names.resolve, tls=trusting)
+        async with Receiver().serving(certified("hooks.example.com")) as receiver:
             url = f"https://hooks.example.com:{receiver.port}/in?x=1"
             assert await self.deliver(store, sender, url) == (DeliveryState.DELIVERED, "")
         assert names.asked == [("hooks.example.com", receiver.port)]
@@ -195,24 +194,44 @@ class TestSending:
         trusting: ssl.SSLContext,
     ) -> None:
         names = Names(["127.0.0.1"])
-        async with (
-            Receiver().serving(certified("other.example.com")) as receiver,
-            Sender(store, settings, resolve=names.resolve, tls=trusting) as sender,
-        ):
+        sender = Sender(store, settings, resolve=names.resolve, tls=trusting)
+        async with Receiver().serving(certified("other.example.com")) as receiver:
             state, problem = await self.deliver(store, sender, f"https://hooks.example.com:{receiver.port}/")
         assert (state, receiver.received) == (DeliveryState.PENDING, [])
         assert "certificate" in problem.lower()
+
+    @pytest.mark.realtime
+    async def test_who_begins_no_tls_is_left_and_the_connection_is_closed(
+        self, store: Store, settings: Settings, trusting: ssl.SSLContext
+    ) -> None:
+        closed = asyncio.Event()
+
+        async def wait_for_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1_000):
+                continue
+            closed.set()
+            writer.close()
+
+        server = await asyncio.start_server(wait_for_the_end, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        sender = Sender(store, settings, tls=trusting, timeout=0.2)
+        answer = await self.deliver(store, sender, f"https://127.0.0.1:{port}/")
+        assert answer == (DeliveryState.PENDING, "no answer within 0.2 s")
+        await asyncio.wait_for(closed.wait(), 20)
+        server.close()
 
     async def test_the_next_address_is_tried_when_nobody_listens_at_the_first(
         self, store: Store, settings: Settings
     ) -> None:
         names = Names(["127.0.0.9", "127.0.0.1"])
-        async with Receiver().serving() as receiver, Sender(store, settings, resolve=names.resolve) as sender:
+        sender = Sender(store, settings, resolve=names.resolve)
+        async with Receiver().serving() as receiver:
             url = f"http://hooks.example.com:{receiver.port}/"
             assert await self.deliver(store, sender, url) == (DeliveryState.DELIVERED, "")
 
     async def test_an_ipv6_address_in_the_url(self, store: Store, settings: Settings) -> None:
-        async with Receiver(host="::1").serving() as receiver, Sender(store, settings) as sender:
+        sender = Sender(store, settings)
+        async with Receiver(host="::1").serving() as receiver:
             assert await self.deliver(store, sender, receiver.url) == (DeliveryState.DELIVERED, "")
         assert receiver.received[0].headers["host"] == f"[::1]:{receiver.port}"
 
@@ -221,15 +240,15 @@ class TestSending:
         self, answer: list[str], store: Store, settings: Settings
     ) -> None:
         names = Names(answer)
-        strict = replace(settings, webhook_allow_private=False)
-        async with Receiver().serving() as receiver, Sender(store, strict, resolve=names.resolve) as sender:
+        sender = Sender(store, replace(settings, webhook_allow_private=False), resolve=names.resolve)
+        async with Receiver().serving() as receiver:
             state, problem = await self.deliver(store, sender, f"http://hooks.example.com:{receiver.port}/")
         assert (state, receiver.connections) == (DeliveryState.PENDING, 0)
         assert "hooks.example.com has the address" in problem
 
     async def test_a_name_without_an_address(self, store: Store, settings: Settings) -> None:
-        async with Sender(store, settings, resolve=Names([]).resolve) as sender:
-            state, problem = await self.deliver(store, sender, "https://nowhere.example.com/")
+        sender = Sender(store, settings, resolve=Names([]).resolve)
+        state, problem = await self.deliver(store, sender, "https://nowhere.example.com/")
         assert state is DeliveryState.PENDING
         assert "nowhere.example.com has no address" in problem
 
@@ -239,6 +258,6 @@ class TestSending:
         async with Receiver().serving() as proxy, Receiver().serving() as receiver:
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-            async with Sender(store, settings) as sender:
-                assert await self.deliver(store, sender, receiver.url) == (DeliveryState.DELIVERED, "")
+            sender = Sender(store, settings)
+            assert await self.deliver(store, sender, receiver.url) == (DeliveryState.DELIVERED, "")
         assert proxy.connections == 0

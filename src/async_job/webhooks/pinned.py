@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Self
 
 import httpcore
 
@@ -13,13 +14,26 @@ MOST_ADDRESSES: Final = 4
 """So many addresses of a name are tried."""
 
 
-class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Looks a name up once, checks what comes, and connects to that. TLS and the ``Host`` header keep the name."""
+class PinnedNetwork(httpcore.AsyncNetworkBackend):
+    """Looks a name up, checks what comes, and connects to that; TLS keeps the name. ``async with`` closes what it has
+    opened, also where a cancel in the middle of a TLS handshake leaves it behind."""
 
     def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
         self._resolve = resolve
         self._allow_private = allow_private
         self._network = httpcore.AnyIOBackend()
+        self._opened: list[httpcore.AsyncNetworkStream] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for stream in self._opened:
+            await stream.aclose()
+
+    def connection(self, url: str, tls: ssl.SSLContext) -> httpcore.AsyncHTTPConnection:
+        """One to the host of the URL, not open yet."""
+        return httpcore.AsyncHTTPConnection(httpcore.URL(url).origin, ssl_context=tls, network_backend=self)
 
     async def connect_tcp(
         self,
@@ -33,9 +47,12 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         failure: httpcore.ConnectError | None = None
         for address in (await checked_addresses(host, port, self._resolve, self._allow_private))[:MOST_ADDRESSES]:
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
             except httpcore.ConnectError as error:
                 failure = error
+            else:
+                self._opened.append(stream)
+                return stream
         raise failure or httpcore.ConnectError(f"{host} has no address")
 
     async def sleep(self, seconds: float) -> None:

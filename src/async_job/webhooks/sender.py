@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from importlib.metadata import version
-from typing import Final, Self, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httpcore
@@ -22,7 +22,7 @@ from async_job.store.protocol import Store
 from async_job.webhooks.address import Resolve, resolve
 from async_job.webhooks.endpoints import Endpoint, Endpoints
 from async_job.webhooks.message import body_of
-from async_job.webhooks.pinned import PinnedBackend
+from async_job.webhooks.pinned import PinnedNetwork
 from async_job.webhooks.signing import signed
 from async_job.webhooks.targets import is_url
 from async_job.webhooks.url import wrong_url
@@ -31,9 +31,8 @@ from async_job.webhooks.vault import Vault
 TIMEOUT: Final = 10.0
 """Seconds for all of a try, from looking up the name to the end of the answer."""
 READ_AT_MOST: Final = 4_096
-"""Bytes of an answer. Nothing is done with them; a connection whose answer is read can be used again."""
-MOST_CONNECTIONS: Final = 64
-IDLE: Final = 10.0
+"""Bytes of an answer. Nothing is done with them, but a receiver that says a few words is heard out."""
+LONGEST_PROBLEM: Final = 500
 
 log = get_logger()
 
@@ -54,7 +53,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Sender:
-    """``async with Sender(store, settings) as sender:`` in the event loop that sends."""
+    """Each try has a connection of its own. It follows no redirects, and asks no proxy of the environment."""
 
     def __init__(
         self,
@@ -69,26 +68,10 @@ class Sender:
         self._settings = settings
         self._timeout = timeout
         self._endpoints = Endpoints(store, settings)
-        # It follows no redirects, and takes no proxy from the environment.
-        self._http = httpcore.AsyncConnectionPool(
-            # The system's certificates, or those of SSL_CERT_FILE.
-            ssl_context=tls or ssl.create_default_context(),
-            max_connections=MOST_CONNECTIONS,
-            keepalive_expiry=IDLE,
-            network_backend=PinnedBackend(resolve, allow_private=settings.webhook_allow_private),
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        closing = asyncio.create_task(self._http.aclose())
-        try:
-            await asyncio.shield(closing)
-        finally:
-            # Who is cancelled meanwhile still leaves no connection open.
-            await asyncio.wait([closing])
+        self._agent = f"async-job/{version('async-job')}".encode()
+        self._resolve = resolve
+        # The system's certificates, or those of SSL_CERT_FILE.
+        self._tls = tls or ssl.create_default_context()
 
     async def deliver(self, delivery: Delivery) -> Delivery:
         """Tries once and writes down what came of it. Who dies in between is followed by another who tries again."""
@@ -128,26 +111,32 @@ class Sender:
         return Receiver(url, vault.secrets_of(url) if endpoint is None else [vault.unseal(endpoint.secret)], endpoint)
 
     async def _post(self, receiver: Receiver, delivery: Delivery, job: Job) -> Outcome:
-        body = body_of(delivery, job)
-        headers = [
-            (b"host", urlsplit(receiver.url).netloc.encode()),
-            (b"content-type", b"application/json"),
-            (b"user-agent", f"async-job/{version('async-job')}".encode()),
-            *signed(delivery.id, self._store.now(), body, receiver.secrets),
-        ]
+        status: int | None = None
+        problem = ""
         try:
+            body = body_of(delivery, job)
+            headers = [
+                (b"host", urlsplit(receiver.url).netloc.encode()),
+                (b"content-type", b"application/json"),
+                (b"user-agent", self._agent),
+                (b"connection", b"close"),
+                *signed(delivery.id, self._store.now(), body, receiver.secrets),
+            ]
             async with (
                 asyncio.timeout(self._timeout),
-                self._http.stream("POST", receiver.url, headers=headers, content=body) as response,
+                PinnedNetwork(self._resolve, allow_private=self._settings.webhook_allow_private) as network,
+                network.connection(receiver.url, self._tls) as connection,
+                connection.stream("POST", receiver.url, headers=headers, content=body) as response,
             ):
+                status = response.status
                 await _skim(response)
-                return _outcome_of(response.status)
         except TimeoutError:
-            return Outcome(None, f"no answer within {self._timeout:g} s")
+            problem = f"no answer within {self._timeout:g} s"
         except AddressRefused as error:
-            return Outcome(None, str(error))
+            problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a receiver does, it is a try that has failed
-            return Outcome(None, f"{type(error).__name__}: {error}"[:500])
+            problem = f"{type(error).__name__}: {error}"[:LONGEST_PROBLEM]
+        return Outcome(None, problem) if status is None else _outcome_of(status)
 
 
 async def _skim(response: httpcore.Response) -> None:

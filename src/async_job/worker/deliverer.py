@@ -32,17 +32,17 @@ async def _deliver_all(store: Store, settings: Settings, contact: Contact, taken
     """Sends what was taken, and what else is due meanwhile, until there is nothing more."""
     from async_job.webhooks.sender import Sender
 
+    sender = Sender(store, settings)
     sending: set[asyncio.Task[None]] = set()
-    async with Sender(store, settings) as sender:
-        try:
-            while taken or sending:
-                sending |= {asyncio.create_task(_deliver(sender, delivery, contact)) for delivery in taken}
-                _, sending = await asyncio.wait(sending, timeout=every, return_when=asyncio.FIRST_COMPLETED)
-                taken = await _take(store, contact, AT_ONCE - len(sending))
-        finally:
-            for task in sending:
-                task.cancel()
-            await asyncio.gather(*sending, return_exceptions=True)
+    try:
+        while taken or sending:
+            sending |= {asyncio.create_task(_deliver(sender, delivery, contact)) for delivery in taken}
+            _, sending = await asyncio.wait(sending, timeout=every, return_when=asyncio.FIRST_COMPLETED)
+            taken = await _take(store, contact, AT_ONCE - len(sending))
+    finally:
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
 
 
 async def _take(store: Store, contact: Contact, limit: int) -> list[Delivery]:
