@@ -18,8 +18,11 @@ class Live(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True, kw_only=True):
+    """``caveats`` say what is weaker here than elsewhere."""
+
     status: Literal["ready"] = "ready"
     store: Health
+    caveats: list[str] = field(default_factory=list)
 
 
 class QueueView(Struct, frozen=True, kw_only=True):

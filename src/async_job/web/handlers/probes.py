@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from typing import Final
 
 from starlette.types import Receive, Scope
 
 from async_job.errors import StoreUnavailable
 from async_job.jobs import Jobs
+from async_job.store.administration import WorkerInfo
 from async_job.web.answer import Answer, json_answer
 from async_job.web.metrics import CONTENT_TYPE, exposition
 from async_job.web.schemas_system import Live, Ready
 
 HEALTH_DEADLINE: Final = 5.0
+IN_PROCESS: Final = (
+    "jobs run in the process of this server: code that holds the interpreter for longer than the lease ({lease:g} s), "
+    "such as one long call into C, loses its jobs to other workers, which run them again"
+)
 
 
 class Probes:
@@ -28,10 +35,14 @@ class Probes:
         """The store reads and writes. Says what a crash of it can lose."""
         try:
             async with asyncio.timeout(HEALTH_DEADLINE):
-                health = await (await self._jobs.store()).health()
+                store = await self._jobs.store()
+                health = await store.health()
+                workers = await store.administration.workers()
         except TimeoutError as error:
             raise StoreUnavailable(f"the store did not answer within {HEALTH_DEADLINE:g} s") from error
-        return json_answer(Ready(store=health))
+        here = any(_is_here(worker) and worker.lease_end > store.now() for worker in workers)
+        caveats = [IN_PROCESS.format(lease=self._jobs.settings.lease)] if here else []
+        return json_answer(Ready(store=health, caveats=caveats))
 
     async def metrics(self, scope: Scope, receive: Receive) -> Answer:
         """Counts of jobs, queues and workers, for Prometheus."""
@@ -40,3 +51,8 @@ class Probes:
         queues, workers = await administration.queues(), await administration.workers()
         text = exposition(await store.counts(), queues, workers, store.now())
         return Answer(200, [CONTENT_TYPE], text.encode())
+
+
+def _is_here(info: WorkerInfo) -> bool:
+    """Whether this very process is the worker. A supervisor's workers bear its number, which is no server's."""
+    return info.worker.pid == os.getpid() and info.worker.host == socket.gethostname()
