@@ -18,7 +18,7 @@ from async_job.store.protocol import Finding
 from async_job.store.redis.server import ServerFacts, demand
 from async_job.store.redis.store import RedisStore
 from support.jobs import HOUR, LEASE, change, claim, full_job, make_job, make_worker, run, submit, tell
-from support.servers import Server
+from support.servers import Server, free_port
 
 pytestmark = pytest.mark.store("redis")
 
@@ -70,7 +70,7 @@ class TestOpening:
             demand(facts, allow_eviction=False)
 
     async def test_a_cluster_is_refused(self, make_server: Callable[..., Server]) -> None:
-        store = RedisStore(make_server(config={"cluster-enabled": "yes"}).url)
+        store = RedisStore(make_server(config={"cluster-enabled": "yes", "cluster-port": str(free_port())}).url)
         with pytest.raises(StoreRefused, match="Cluster"):
             await store.open()
 

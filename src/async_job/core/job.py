@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from async_job.core.delivery import Delivery
 
@@ -213,5 +213,4 @@ class Change(Struct, frozen=True, kw_only=True):
 
     def get(self, name: str) -> Any:
         """The value of an attribute after the change."""
-        value = self.fields.get(name, UNSET)
-        return getattr(self.job, name) if isinstance(value, UnsetType) else value
+        return self.fields[name] if name in self.fields else getattr(self.job, name)

@@ -7,82 +7,75 @@ follow, each on its own, then the rest, and reads come last, so that they see wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from async_job.core.job import Change
 from async_job.errors import StoreBroken, UsageError
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH
 from async_job.store.redis.link import Command
 from async_job.store.redis.record import Field
 
-Pieces = list[tuple[Request, Any, Any]]
-"""Each a caller's request, one of its items, and the item as it is written."""
+Draft = list[Field]
+"""An item as a script takes it; the job's id is the first."""
 
 
-def merge(
-    requests: Iterable[Request],
-    draft: Callable[[Any], Any],
-    build: Callable[[list[Any]], tuple[Field, ...]],
-    read: Callable[[list[Any], Any], Sequence[Any]],
-) -> Iterator[Command]:
-    """The items of all requests in as few commands as may be. ``draft`` makes of an item what is written, ``build`` a
-    command of many, and ``read`` finds in its reply one answer for each."""
-    answered: dict[int, list[Any]] = {}
-    for batch in _batches(_drafted(requests, draft)):
-        items = [item for _, item, _ in batch]
-        yield Command(
-            build([drafted for _, _, drafted in batch]), _settler(batch, items, read, answered), _failer(batch)
-        )
+class Batch:
+    """Items of one or more requests that go in one command. ``read`` finds an item's answer in the reply; ``answered``
+    holds what other batches have found for a request that they share."""
 
+    def __init__(self, read: Callable[[Any, Any], Any], answered: dict[int, list[Any]]) -> None:
+        self._read = read
+        self._answered = answered
+        self._shares: list[tuple[Request, list[Any]]] = []
+        self.drafts: dict[Field, Draft] = {}
 
-def _drafted(requests: Iterable[Request], draft: Callable[[Any], Any]) -> Pieces:
-    """What cannot be written fails its own caller and nobody else."""
-    pieces: Pieces = []
-    for request in requests:
-        try:
-            pieces += [(request, item, draft(item)) for item in request.argument]
-        except UnicodeEncodeError as error:
-            request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
-    return pieces
+    def add(self, request: Request, item: Any, draft: Draft) -> None:
+        if not self._shares or self._shares[-1][0] is not request:
+            self._shares.append((request, []))
+        self._shares[-1][1].append(item)
+        self.drafts[draft[0]] = draft
 
+    def takes(self, draft: Draft) -> bool:
+        """No job comes twice in one, for a script looks at all before it writes."""
+        return len(self.drafts) < BATCH and draft[0] not in self.drafts
 
-def _batches(pieces: Pieces) -> Iterator[Pieces]:
-    """At most ``BATCH`` at once, and no job changed twice in one: a script looks at all before it writes."""
-    batch: Pieces = []
-    changed: set[str] = set()
-    for piece in pieces:
-        item = piece[1]
-        again = isinstance(item, Change) and item.job.id in changed
-        if again or len(batch) == BATCH:
-            yield batch
-            batch, changed = [], set()
-        batch.append(piece)
-        if isinstance(item, Change):
-            changed.add(item.job.id)
-    if batch:
-        yield batch
-
-
-def _settler(
-    batch: Pieces, items: list[Any], read: Callable[[list[Any], Any], Sequence[Any]], answered: dict[int, list[Any]]
-) -> Callable[[Any], None]:
-    def settle(reply: Any) -> None:
-        for (request, _, _), answer in zip(batch, read(items, reply), strict=True):
-            answers = answered.setdefault(id(request), [])
-            answers.append(answer)
+    def settle(self, reply: list[Any]) -> None:
+        replies = iter(reply)
+        for request, items in self._shares:
+            answers = self._answered.setdefault(id(request), [])
+            answers += map(self._read, items, islice(replies, len(items)))
             if len(answers) == len(request.argument):
                 request.answer(answers)
 
-    return settle
-
-
-def _failer(batch: Pieces) -> Callable[[BaseException], None]:
-    def fail(error: BaseException) -> None:
-        for request, _, _ in batch:
+    def fail(self, error: BaseException) -> None:
+        for request, _ in self._shares:
             request.fail(error)
 
-    return fail
+
+def merge(
+    requests: Iterable[Request], draft: Callable[[Any], Draft], read: Callable[[Any, Any], Any]
+) -> Iterator[Batch]:
+    """The items of all requests in as few batches as may be."""
+    answered: dict[int, list[Any]] = {}
+    batch = Batch(read, answered)
+    for request in requests:
+        for item, drafted in zip(request.argument, _drafts(request, draft), strict=False):
+            if not batch.takes(drafted):
+                yield batch
+                batch = Batch(read, answered)
+            batch.add(request, item, drafted)
+    if batch.drafts:
+        yield batch
+
+
+def _drafts(request: Request, draft: Callable[[Any], Draft]) -> list[Draft]:
+    """The request's items; none if one cannot be written, which fails its own caller and nobody else."""
+    try:
+        return [draft(item) for item in request.argument]
+    except UnicodeEncodeError as error:
+        request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
+        return []
 
 
 def single(request: Request) -> Command:

@@ -1,23 +1,21 @@
 """A job as the fields of a hash: flat, readable, and without what is at its default.
 
-The first three fields make the hash an entry of .NET's ``IDistributedCache``: ``absexp`` and ``sldexp`` (no expiry)
-and ``data``, the original's word for the state. ``data`` is written in the same command as the state.
+The scripts add three fields that make the hash an entry of .NET's ``IDistributedCache``: ``absexp`` and ``sldexp`` (no
+expiry) and ``data``, the original's word for the state, written in the same command as the state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from async_job.core.delivery import Delivery, DeliveryState
-from async_job.core.job import ORIGINAL_WORD, Change, Job, State
+from async_job.core.job import Change, Job, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
 
-NO_EXPIRY: Final = -1
 EMPTY_INPUT: Final = b"{}"
 
 Field = str | bytes | int
@@ -71,7 +69,11 @@ READ: Final[dict[str, Callable[[bytes], Any]]] = {
 }
 READ_BY_KEY: Final = {name.encode(): (name, read) for name, read in READ.items()}
 
-JSON_FIELDS: Final = frozenset({"labels", "progress", "error", "attempts"})
+WRITE: Final[dict[str, Callable[[Any], Field]]] = {
+    **dict.fromkeys(("labels", "progress", "error", "attempts"), codec.encode),
+    "suspect": int,
+}
+"""How a field is written that is not text or a number."""
 
 DEFAULTS: Final[dict[str, Any]] = {
     field.name: {} if field.default_factory is not msgspec.NODEFAULT else field.default
@@ -91,50 +93,44 @@ USUAL_REASON: Final = {
 }
 
 
-def _usual(name: str, get: Callable[[str], Any]) -> Any:
-    """What a field that is left out stands for, by the job's other fields: the reason by the state, the time of the
-    last change by that of the last step, the time to start by that of creation."""
-    if name == "reason":
-        return USUAL_REASON.get(get("state"))
-    if name == "updated_at":
-        return get("finished_at") or get("started_at") or get("created_at")
-    if name == "scheduled_for":
-        return get("created_at")
-    return DEFAULTS.get(name, msgspec.UNSET)
-
-
-def _write(name: str, value: Any) -> Field:
-    if name in JSON_FIELDS:
-        return codec.encode(value)
-    return int(value) if isinstance(value, bool) else value
+def _usual(state: State, created_at: int, started_at: int | None, finished_at: int | None) -> dict[str, Any]:
+    """What is left out when the job's other fields say it: the reason by the state, the time of the last change by
+    that of the last step, the time to start by that of creation."""
+    return {
+        "reason": USUAL_REASON.get(state),
+        "updated_at": finished_at or started_at or created_at,
+        "scheduled_for": created_at,
+    }
 
 
 def encode(job: Job) -> list[Field]:
-    """The fields of a job that is new in the store, names and values in turn."""
-    fields: list[Field] = ["absexp", NO_EXPIRY, "sldexp", NO_EXPIRY, "data", ORIGINAL_WORD[job.state]]
-    fields += ("type", job.type, "state", job.state, "created_at", job.created_at)
-    for name in ("scheduled_for", "updated_at", "reason"):
-        value = getattr(job, name)
-        if value != _usual(name, partial(getattr, job)):
-            fields += (name, value)
-    for name, default in DEFAULTS.items():
-        value = getattr(job, name)
-        if value != default:
-            fields += (name, _write(name, value))
+    """The fields of a job that is new in the store, names and values in turn, beside those that the scripts write
+    themselves: the state, and the three that .NET reads."""
+    fields: list[Field] = ["type", job.type, "created_at", job.created_at]
+    for left_out in (_usual(job.state, job.created_at, job.started_at, job.finished_at), DEFAULTS):
+        for name, usual in left_out.items():
+            value = getattr(job, name)
+            if value != usual:
+                fields += (name, WRITE[name](value) if name in WRITE else value)
     return fields
 
 
 def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
-    """What a change writes: fields to set (names and values in turn), fields to drop because they are left out from now
-    on, and more to drop in case the stored job is no longer the one that the decision saw."""
-    set_fields: list[Field] = ["data", ORIGINAL_WORD[change.state]]
+    """What a change writes beside the state: fields to set (names and values in turn), fields to drop because they are
+    left out from now on, and more to drop in case the stored job is no longer the one that the decision saw."""
+    set_fields: list[Field] = []
     drop: list[str] = []
     maybe_drop: list[str] = []
-    before = partial(getattr, change.job)
+    job, get = change.job, change.get
+    before = _usual(job.state, job.created_at, job.started_at, job.finished_at)
+    after = _usual(change.state, job.created_at, get("started_at"), get("finished_at"))
     for name, value in change.fields.items():
-        if value != _usual(name, change.get):
-            set_fields += (name, _write(name, value))
-        elif before(name) != _usual(name, before):
+        if name == "state":
+            continue
+        default = DEFAULTS.get(name)
+        if value != after.get(name, default):
+            set_fields += (name, WRITE[name](value) if name in WRITE else value)
+        elif getattr(job, name) != before.get(name, default):
             drop.append(name)
         else:
             maybe_drop.append(name)
@@ -152,16 +148,15 @@ def decode(id: str, flat: Sequence[bytes], **overrides: Any) -> Job | None:
     ``overrides`` are attributes that are known to be newer than what was read."""
     try:
         values: dict[str, Any] = {"id": id, "input": EMPTY_INPUT}
-        for at in range(0, len(flat), 2):
-            known = READ_BY_KEY.get(flat[at])
-            if known is not None:
-                values[known[0]] = known[1](flat[at + 1])
+        parts = iter(flat)
+        for key, raw in zip(parts, parts, strict=True):
+            if key in READ_BY_KEY:
+                name, read = READ_BY_KEY[key]
+                values[name] = read(raw)
         if "state" not in values or "type" not in values:
             return None
         values.update(overrides)
-        for name in ("scheduled_for", "updated_at", "reason"):
-            if name not in values:
-                values[name] = _usual(name, values.get)
-        return Job(**values)
+        left_out = _usual(values["state"], values["created_at"], values.get("started_at"), values.get("finished_at"))
+        return Job(**(left_out | values))
     except (ValueError, KeyError) as error:
         raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from async_job.errors import ForkError, StoreUnavailable
 from async_job.store.group_commit import GroupCommit, Request
 from async_job.store.redis import scripts, transitions
-from async_job.store.redis.group import each, merge, single
+from async_job.store.redis.group import Batch, each, merge, single
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Command, Link
 from async_job.store.redis.record import Field, decode
@@ -64,12 +66,7 @@ class Trips:
         items: int = 1,
     ) -> Any:
         """Runs a script and reads its reply. All our scripts answer with the server's time first."""
-
-        def read_timed(reply: list[Any]) -> Any:
-            self._time.seen(reply[0], self._link.sent_at)
-            return read(reply)
-
-        return await self._single(name, self.script(name, keys, arguments), read_timed, items)
+        return await self._single(name, self.script(name, keys, arguments), self._timed(read), items)
 
     async def command(self, *arguments: Field) -> Any:
         """The reply to a plain command."""
@@ -85,13 +82,11 @@ class Trips:
         for request in group:
             by_method[request.method].append(request)
         commands: list[Command] = []
-        for name, draft, build, read in (
-            ("apply", transitions.draft_change, transitions.apply, transitions.applied),
-            ("submit", transitions.draft_job, transitions.submit, transitions.submitted),
-            ("report", transitions.draft_beat, transitions.report, transitions.reported),
-        ):
-            if name in by_method:
-                commands += merge(by_method.pop(name), draft, *self._bound(build, read))
+        for method, (draft, read) in transitions.METHODS.items():
+            if method in by_method:
+                declared = transitions.Declared(self._keys)
+                batches = list(merge(by_method.pop(method), partial(draft, declared), read))
+                commands += [self._batched(method, declared, batch) for batch in batches]
         commands += map(single, by_method.pop("claim", ()))
         reads = by_method.pop("get", ())
         for requests in by_method.values():
@@ -100,11 +95,17 @@ class Trips:
             commands += each(request, [("HGETALL", self._keys.job(id)) for id in request.argument], decode)
         await self._link.exchange(commands)
 
-    def _bound(self, build: Any, read: Any) -> tuple[Any, Any]:
-        keys, now = self._keys, self._time.given()
+    def _batched(self, method: str, declared: transitions.Declared, batch: Batch) -> Command:
+        arguments = (len(batch.drafts), *chain.from_iterable(batch.drafts.values()))
+        return Command(
+            self.script(method, tuple(declared), arguments),
+            self._timed(lambda reply: batch.settle(reply[1:])),
+            batch.fail,
+        )
 
-        def read_timed(items: list[Any], reply: list[Any]) -> Any:
+    def _timed(self, read: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+        def read_timed(reply: list[Any]) -> Any:
             self._time.seen(reply[0], self._link.sent_at)
-            return read(items, reply[1:])
+            return read(reply)
 
-        return lambda items: build(keys, now, items), read_timed
+        return read_timed

@@ -1,19 +1,29 @@
 #!lua flags=allow-oom
 -- KEYS 12…: queues each with its wake list behind it, unique keys and logs; items name them by their place (0: none).
--- ARGV 4: how many items. Each begins with a head of 17: id, guard's state, guard's token, flags (u: uncancelled, l:
--- lapsed, d: deadline, o: outcome, e: kept for ever), the version decided on, then as it is after the change: state,
--- reason, score in the index of the state ('': as the stored job says), deadline; queue, unique key, log; and how many
--- fields and values to set, fields to drop, fields to drop if the version is another one, lines for the log, and
--- deliveries. These follow; a delivery is its id, time of creation, when it is due ('' unless pending), and the whole as
--- JSON. Answers for each its new version, or a word with the fields of the job.
+-- ARGV 4: how many items. Each (no id comes twice) begins with a head of 13: id, guard's state, guard's token, flags (u: uncancelled, l:
+-- lapsed, d: deadline, o: outcome, e: kept for ever); then as it is after the change: version and life (if it still is
+-- the version that was decided on), state, reason, score in the index of the state ('': as the stored job says), queue;
+-- fields to drop if the version is another one; how many fields and values to set, and how much more there is. Those
+-- fields and values follow, and then, if there is more: deadline, unique key, fields to drop, log, how many lines, the
+-- lines, and deliveries: each its id, time of creation, when it is due ('' unless pending), and the whole as JSON.
+-- Answers for each 1 if it is written as it was decided, or a word with the fields of the job.
 
-local HEAD = 17
+local HEAD = 13
 local DELIVERY = 4
 local HOUR = 3600000
 local LOG_LINES_KEPT = 1000
+local WORDS = {
+  scheduled = 'PENDING', queued = 'PENDING', running = 'STARTING',
+  succeeded = 'COMPLETE', failed = 'FAILED', cancelled = 'CANCELLED', expired = 'EXPIRED'
+}
 
 local function flag(at, letter)
   return string.find(ARGV[at + 3], letter, 1, true)
+end
+
+-- Where the item's further arguments begin, if it has any.
+local function more_of(at)
+  return ARGV[at + 12] ~= '0' and at + HEAD + ARGV[at + 11]
 end
 
 local holders = {}
@@ -31,19 +41,25 @@ local function lapsed(token)
   return not lease or tonumber(lease) <= now
 end
 
+-- Whether what the decision rests on still is so.
+local function holds(at, state, token)
+  local given, key = ARGV[at + 2], jobs .. ARGV[at]
+  return state == ARGV[at + 1] and (given == '' or token == given)
+    and not (flag(at, 'u') and call('HGET', key, 'cancel_requested_at'))
+    and not (flag(at, 'l') and not lapsed(token))
+    and not (flag(at, 'd') and not call('HGET', key, 'start_by'))
+end
+
 -- Why the item is not written ('stale', 'told') and who holds its unique key; nil: it may be.
-local function refusal(at, id, state, token, cancelled, start_by)
-  local given = ARGV[at + 2]
-  if state ~= ARGV[at + 1] or (given ~= '' and token ~= given)
-    or (cancelled and flag(at, 'u')) or (flag(at, 'l') and not lapsed(token))
-    or (flag(at, 'd') and not start_by) then
-    if token == given and state ~= 'running' and flag(at, 'o') then return 'told' end
+local function refusal(at, id, state, token)
+  if not holds(at, state, token) then
+    if token == ARGV[at + 2] and state ~= 'running' and flag(at, 'o') then return 'told' end
     return 'stale'
   end
-  local unique = tonumber(ARGV[at + 10])
-  if unique > 0 then
-    local key, ends = KEYS[unique], finished[ARGV[at + 5]]
-    local holder = holder_of(key)
+  local more = more_of(at)
+  local key = more and KEYS[tonumber(ARGV[more + 1])]
+  if key then
+    local ends, holder = finished[ARGV[at + 6]], holder_of(key)
     if ends and holder == id then
       holders[key] = false
     elseif not ends and finished[state] then
@@ -57,18 +73,18 @@ local answers, accepted = {now}, {}
 local at = 5
 for n = 2, ARGV[4] + 1 do
   local id = ARGV[at]
-  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'cancel_requested_at', 'version', 'start_by', 'life')
+  local stored = redis.pcall('HMGET', jobs .. id, 'state', 'token', 'version')
   if not stored[1] then
     answers[n] = {'gone'}
   else
-    local word, holder = refusal(at, id, stored[1], stored[2] or '', stored[3], stored[5])
+    local word, holder = refusal(at, id, stored[1], stored[2] or '')
     if word then
       answers[n] = {word, call('HGETALL', jobs .. id), holder or ''}
     else
-      accepted[#accepted + 1] = {at, n, stored[1], stored[2], (stored[4] or 1) + 1, stored[6]}
+      accepted[#accepted + 1] = {at, n, stored[1], stored[2], stored[3] or '1'}
     end
   end
-  at = at + HEAD + ARGV[at + 12] + ARGV[at + 13] + ARGV[at + 14] + ARGV[at + 15] + DELIVERY * ARGV[at + 16]
+  at = at + HEAD + ARGV[at + 11] + ARGV[at + 12]
 end
 
 local left, entered, listed, entries, woken = {}, {}, {}, {}, {}
@@ -100,7 +116,7 @@ local function stored_score(id, state)
 end
 
 local function enter(at, id, state)
-  local score = ARGV[at + 7]
+  local score = ARGV[at + 8]
   if score == '' then score = stored_score(id, state) end
   if finished[state] then
     gather(entered, finished[state], score, id)
@@ -108,7 +124,7 @@ local function enter(at, id, state)
     local queue = tonumber(ARGV[at + 9])
     if state == 'queued' then
       gather(entered, KEYS[queue], score, id)
-      gather(listed, queues, nil, string.sub(KEYS[queue], #root + #'queue:' + 1))
+      gather(listed, queues, nil, queue_name(KEYS[queue]))
     else
       gather(entered, scheduled, score, id)
     end
@@ -116,52 +132,66 @@ local function enter(at, id, state)
   end
 end
 
-local LETTERS = {scheduled = 'd', queued = 'q', running = 'r', succeeded = 's', failed = 'f', cancelled = 'c', expired = 'e'}
+local function drop(key, names)
+  for name in string.gmatch(names, '%S+') do call('HDEL', key, name) end
+end
 
-local function write_item(at, key, version, life)
-  local set, drop, maybe, lines = ARGV[at + 12] + 0, ARGV[at + 13] + 0, ARGV[at + 14] + 0, ARGV[at + 15] + 0
-  local first = at + HEAD
-  call('HSET', key, 'version', version, 'life', lived(life, version, LETTERS[ARGV[at + 5]]),
-    unpack(ARGV, first, first + set - 1))
-  first = first + set
-  local dropped = ARGV[at + 4] + 1 == version and drop or drop + maybe
-  if dropped > 0 then call('HDEL', key, unpack(ARGV, first, first + dropped - 1)) end
-  first = first + drop + maybe
+-- Deadlines hold only what was never started.
+local function move_deadline(key, id, state, deadline)
+  if deadline == '' or (call('HGET', key, 'attempt') or '0') ~= '0' then return end
+  if finished[state] then gather(left, deadlines, nil, id) else gather(entered, deadlines, deadline, id) end
+end
+
+local function write_more(at, key, id, state)
+  move_deadline(key, id, state, ARGV[at])
+  drop(key, ARGV[at + 2])
+  local lines, first = tonumber(ARGV[at + 4]), at + 5
   if lines > 0 then
-    local log = KEYS[tonumber(ARGV[at + 11])]
+    local log = KEYS[tonumber(ARGV[at + 3])]
     call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
     call('LTRIM', log, -LOG_LINES_KEPT, -1)
     call('HINCRBY', key, 'logged', lines)
   end
-  first = first + lines
-  for from = first, first + DELIVERY * ARGV[at + 16] - 1, DELIVERY do
-    put_delivery(ARGV[at], unpack(ARGV, from, from + DELIVERY - 1))
-  end
+  return first + lines
+end
+
+-- A finished job goes by itself an hour after `purge` should have taken it.
+local lifetimes = {}
+local function lifetime(score)
+  if not lifetimes[score] then lifetimes[score] = string.format('%d', math.max(score - now, 0) + HOUR) end
+  return lifetimes[score]
 end
 
 for _, item in ipairs(accepted) do
   local at, before, token, version = item[1], item[3], item[4], item[5]
-  local id, after = ARGV[at], ARGV[at + 5]
-  local key = jobs .. id
-  write_item(at, key, version, item[6])
+  local id, after, next_version, life = ARGV[at], ARGV[at + 6], ARGV[at + 4], ARGV[at + 5]
+  local key, fields, more = jobs .. id, at + HEAD, more_of(at)
+  local as_decided = version + 1 == tonumber(next_version)
+  if not as_decided then
+    next_version = string.format('%d', version + 1)
+    life = lived(call('HGET', key, 'life'), next_version, string.sub(life, -1))
+    drop(key, ARGV[at + 10])
+  end
+  call('HSET', key, 'data', WORDS[after], 'state', after, 'version', next_version, 'life', life,
+    unpack(ARGV, fields, fields - 1 + ARGV[at + 11]))
+  if more then
+    local first = write_more(more, key, id, after)
+    for from = first, more - 1 + ARGV[at + 12], DELIVERY do
+      put_delivery(id, unpack(ARGV, from, from + DELIVERY - 1))
+    end
+  end
   if before ~= 'running' or after ~= 'running' then
     leave(at, id, before, token)
     enter(at, id, after)
   end
-  local deadline = ARGV[at + 8]
-  -- Deadlines hold only what was never started.
-  if deadline ~= '' and (call('HGET', key, 'attempt') or '0') == '0' then
-    if finished[after] then gather(left, deadlines, nil, id) else gather(entered, deadlines, deadline, id) end
-  end
-  -- A finished job goes by itself an hour after `purge` should have taken it.
   if finished[after] and not flag(at, 'e') then
-    call('PEXPIRE', key, math.max(ARGV[at + 7] - now, 0) + HOUR)
+    call('PEXPIRE', key, lifetime(ARGV[at + 8]))
   elseif finished[before] then
     call('PERSIST', key)
   end
   entries[#entries + 1] = id
-  entries[#entries + 1] = version .. ' ' .. after .. ' ' .. ARGV[at + 6]
-  answers[item[2]] = ARGV[at + 4] + 1 == version and version or {'written', call('HGETALL', key)}
+  entries[#entries + 1] = next_version .. ' ' .. after .. ' ' .. ARGV[at + 7]
+  answers[item[2]] = as_decided and 1 or {'written', call('HGETALL', key)}
 end
 write_all('ZREM', left)
 write_all('ZADD', entered)

@@ -3,7 +3,7 @@
 -- its wake list in turn.
 -- ARGV 4: worker, 5: number of the claim, 6: limit, 7: token.
 -- Answers the time, when the next scheduled job is due (or ''), and each job as it was: id, fields, and (unless
--- the claim is a repeated one) its new attempt and version.
+-- the claim is a repeated one) its new attempt, version and life.
 
 local BATCH = 256
 local MOST_SKIPPED = 8192
@@ -46,8 +46,8 @@ local function promote()
     local job = call('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version', 'life')
     -- An id without a job has nothing to promote; it leaves the index with the others.
     if job[4] then
-      local queue, version = job[1] or 'default', (job[5] or 1) + 1
-      call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', now, 'version', version,
+      local queue, version = job[1] or 'default', string.format('%d', (job[5] or 1) + 1)
+      call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', clock, 'version', version,
         'life', lived(job[6], version, 'q'))
       gather(queued, root .. 'queue:' .. queue, (job[3] or job[4]) - (job[2] or 0) * 60000, id)
       entries[#entries + 1] = id
@@ -94,19 +94,20 @@ local function start(id)
   for at = 1, #fields, 2 do job[fields[at]] = fields[at + 1] end
   -- The queue held an id that is no queued job; it only leaves the queue.
   if job.state ~= 'queued' then return end
-  local attempt, version = (job.attempt or 0) + 1, (job.version or 1) + 1
+  local attempt, version = string.format('%d', (job.attempt or 0) + 1), string.format('%d', (job.version or 1) + 1)
+  local life = lived(job.life, version, 'r')
   -- A running job without them has the reason `claimed`, and was updated when it started (record.py).
   if job.reason or job.updated_at then call('HDEL', key, 'reason', 'updated_at') end
-  call('HSET', key, 'data', 'STARTING', 'state', 'running', 'token', token, 'attempt', attempt, 'started_at', now,
-    'version', version, 'life', lived(job.life, version, 'r'))
-  claimed[#claimed + 1] = number * BATCH + #answers
+  call('HSET', key, 'data', 'STARTING', 'state', 'running', 'token', token, 'attempt', attempt, 'started_at', clock,
+    'version', version, 'life', life)
+  claimed[#claimed + 1] = string.format('%d', number * BATCH + #answers)
   claimed[#claimed + 1] = id
-  started[#started + 1] = now
+  started[#started + 1] = clock
   started[#started + 1] = id
   entries[#entries + 1] = id
   entries[#entries + 1] = version .. ' running claimed'
   if job.start_by then off_deadlines[#off_deadlines + 1] = id end
-  answers[#answers + 1] = {id, fields, attempt, version}
+  answers[#answers + 1] = {id, fields, attempt, version, life}
 end
 
 local paused = {}
@@ -119,7 +120,7 @@ for at = QUEUES, #KEYS, 2 do
   if #ids > 0 then
     for _, id in ipairs(ids) do start(id) end
     call('ZREM', queue, unpack(ids))
-    call('HINCRBY', KEYS[15], string.sub(queue, #root + #'queue:' + 1), #answers - before)
+    call('HINCRBY', KEYS[15], queue_name(queue), #answers - before)
   end
 end
 

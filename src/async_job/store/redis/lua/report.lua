@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- KEYS 12…: logs, which the items name by their place in KEYS (0: none).
--- ARGV 4: how many items, then each: id, token, progress or '', log, how many lines, the lines.
+-- ARGV 4: how many items, then each (no id comes twice): id, token, progress or '', log, how many lines, the lines.
 
 local LOG_LINES_KEPT = 1000
 local answers = {now}

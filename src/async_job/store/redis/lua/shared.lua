@@ -13,6 +13,8 @@ if not now then
   local time = call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- As text: a number is printed anew for each command that it is given to.
+local clock = string.format('%d', now)
 
 local CHANGES_KEPT = 10000
 
@@ -22,8 +24,8 @@ local function record(entries)
   local count = #entries / 2
   if count == 0 then return end
   local last = call('INCRBY', changed, count)
-  local first_kept = string.format('0-%.0f', math.max(last - CHANGES_KEPT, 0))
-  call('XADD', changes, 'MINID', '~', first_kept, string.format('0-%.0f', last), unpack(entries))
+  local first_kept = string.format('0-%d', math.max(last - CHANGES_KEPT, 0))
+  call('XADD', changes, 'MINID', '~', first_kept, string.format('0-%d', last), unpack(entries))
 end
 
 -- One token wakes one idle worker; its claim passes the token on when it leaves work behind. `queue`: only if it holds any.
@@ -35,7 +37,11 @@ local LIFE_KEPT = 60
 
 -- What core/life.py calls `lived`.
 local function lived(life, version, letter)
-  return string.sub((life or '') .. string.format('%.0f', version) .. letter, -LIFE_KEPT)
+  return string.sub((life or '') .. version .. letter, -LIFE_KEPT)
+end
+
+local function queue_name(key)
+  return string.sub(key, #root + #'queue:' + 1)
 end
 
 local function unique_key(type, key)
