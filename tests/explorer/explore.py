@@ -46,11 +46,14 @@ class Violation(NamedTuple):
 
 
 class Explored(NamedTuple):
+    """`met`: each kind of letter with each answer that the store gave to it."""
+
     states: int
     transitions: int
     depth: int
     seconds: float
     violation: Violation | None
+    met: set[tuple[str, str]]
 
     def __str__(self) -> str:
         counted = f"{self.states:,} states, {self.transitions:,} transitions, depth {self.depth}, {self.seconds:.1f} s"
@@ -78,6 +81,7 @@ def explore(setting: Setting, depth: int = DEPTH, troubles: int = 3) -> Explored
         return "a job never ends, although nothing goes wrong any more"
 
     layer, transitions = [first], 0
+    met: set[tuple[str, str]] = set()
     for far in range(depth):
         following = []
         for world in layer:
@@ -86,6 +90,8 @@ def explore(setting: Setting, depth: int = DEPTH, troubles: int = 3) -> Explored
                 if still < 0:
                     continue
                 transitions += 1
+                if arrival:
+                    met.add((arrival.letter.event, arrival.answer))
                 promise = broken_by_step(world, after, arrival)
                 state, order = canonical(after)
                 if still > left.get(state, -1):
@@ -98,9 +104,9 @@ def explore(setting: Setting, depth: int = DEPTH, troubles: int = 3) -> Explored
                         promise = promise or endless(state)
                 if promise:
                     violation = Violation(promise, [*trace(came, world, move)])
-                    return Explored(len(came), transitions, depth, time.process_time() - began, violation)
+                    return Explored(len(came), transitions, depth, time.process_time() - began, violation, met)
         layer = following
-    return Explored(len(came), transitions, depth, time.process_time() - began, None)
+    return Explored(len(came), transitions, depth, time.process_time() - began, None, met)
 
 
 def canonical(world: World) -> tuple[World, Order]:
