@@ -36,7 +36,7 @@ class EndpointList(Struct, frozen=True):
     items: list[EndpointView]
 
 
-class DeliveryQuery(Struct, frozen=True):
+class DeliveryQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """``job``: only the deliveries of this job."""
 
     job: str | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 import msgspec
 from starlette.types import Receive, Scope
 
@@ -11,10 +9,12 @@ from async_job.errors import SettingsError
 from async_job.jobs import Jobs
 from async_job.web.answer import Answer, json_answer
 from async_job.web.body import decode, read_json
+from async_job.web.handlers.lists import convert_query, query_pairs
 from async_job.web.problems import Problem
 from async_job.web.request import GUID
 from async_job.web.schemas_webhooks import (
     DeliveryList,
+    DeliveryQuery,
     EndpointList,
     NewEndpoint,
     view_added,
@@ -32,12 +32,12 @@ class Webhooks:
         self._jobs = jobs
 
     async def endpoints(self, scope: Scope, receive: Receive) -> Answer:
-        """``GET /v1/webhooks/endpoints``: all endpoints, by name."""
+        """All webhook endpoints, by name."""
         endpoints = await (await self._endpoints()).all()
         return json_answer(EndpointList([view_endpoint(endpoint) for endpoint in endpoints]))
 
     async def add(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /v1/webhooks/endpoints``: adds one. Its secret is in this answer, and in no other."""
+        """Adds a webhook endpoint. Its secret is in this answer, and in no other."""
         settings = self._jobs.settings
         given = decode(decode_endpoint, await read_json(scope, receive, settings.max_body, settings.body_deadline))
         try:
@@ -47,13 +47,13 @@ class Webhooks:
         return json_answer(view_added(endpoint, secret), 201)
 
     async def remove(self, scope: Scope, receive: Receive) -> Answer:
-        """``DELETE /v1/webhooks/endpoints/{name}``: removes one. What is on its way to it is given up."""
+        """Removes a webhook endpoint. What is on its way to it is given up."""
         await (await self._endpoints()).remove(scope["path_params"]["name"])
         return Answer(204, [])
 
     async def deliveries(self, scope: Scope, receive: Receive) -> Answer:
-        """``GET /v1/webhooks/deliveries``: the newest, or with ``job`` all of that job; newest first."""
-        [job, *_] = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("job", [None])
+        """The newest webhook deliveries, or with ``job`` all of that job; newest first."""
+        job = convert_query(query_pairs(scope), DeliveryQuery).job
         store = await self._jobs.store()
         if job is not None and not GUID.fullmatch(job.lower()):
             return json_answer(DeliveryList([]))
@@ -61,7 +61,7 @@ class Webhooks:
         return json_answer(DeliveryList([view_delivery(delivery) for delivery in found]))
 
     async def replay(self, scope: Scope, receive: Receive) -> Answer:
-        """``POST /v1/webhooks/deliveries/{id}/replay``: has it sent again, as if it were new and under the same id."""
+        """Has a webhook delivery sent again, as if it were new and under the same id."""
         delivery = await replay(await self._jobs.store(), scope["path_params"]["id"])
         return json_answer(view_delivery(delivery), 202)
 
