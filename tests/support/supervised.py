@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from async_job import logs
 from async_job.settings import Settings
-from async_job.worker.supervisor import run
+from async_job.worker import supervisor
 
 TESTS = Path(__file__).parents[1]
 
@@ -33,6 +33,7 @@ class Plan(Struct, frozen=True):
     reload: bool = False
     parent: int = 0
     port: int = 0
+    version: str = ""
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 20.0, what: str = "it") -> None:
@@ -74,12 +75,13 @@ class Program:
     def __init__(
         self, settings: Settings, folder: Path, target: str | None = "support.ledger:jobs", *,
         serve: bool = False, reload: bool = False, port: int = 0, ledger: Path | None = None,
+        version: str = "",
     ) -> None:  # fmt: skip
         self.settings = settings
         self.folder = folder
         self.ledger = ledger or folder / "ledger"
         self.output = folder / "output"
-        self._plan = Plan(settings, target, serve, reload, os.getpid(), port)
+        self._plan = Plan(settings, target, serve, reload, os.getpid(), port, version)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -132,10 +134,9 @@ class Program:
         assert found
         return int(found[1])
 
-    def server(self) -> int:
-        """The pid of the HTTP process."""
-        [pid] = [pid for pid in self.children() if "async_job.server" in command_of(pid)]
-        return pid
+    def servers(self) -> list[int]:
+        """The pid of the HTTP process, if there is one now."""
+        return [pid for pid in self.children() if "async_job.server" in command_of(pid)]
 
     def wait(self, timeout: float = 20.0) -> int:
         """The exit code."""
@@ -172,12 +173,14 @@ def main() -> int:
         from support import planted
 
         planted.plant()
+    if plan.version:
+        setattr(supervisor, "version", lambda name: plan.version)  # noqa: B010 - it is not its to export
     logs.configure(plan.settings)
     listen = None
     if plan.serve:
         listen = socket.create_server(("127.0.0.1", plan.port))
         print("port", listen.getsockname()[1], flush=True)
-    return run(
+    return supervisor.run(
         plan.target,
         plan.settings,
         listen=listen,
