@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import httpcore
 
@@ -21,7 +21,8 @@ class PinnedNetwork(httpcore.AsyncNetworkBackend):
     def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
         self._resolve = resolve
         self._allow_private = allow_private
-        self._network = httpcore.AnyIOBackend()
+        # httpcore has another class of this name for those without anyio, which type checkers cannot rule out.
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def __aenter__(self) -> Self:
