@@ -58,6 +58,8 @@ def _come_to(point: str) -> None:
         case "lose":
             note(book, "lose", point)
             raise StoreUnavailable("the answer was lost on its way")
+        case _:
+            raise ValueError(f"no such harm: {action}")
 
 
 def _harm(store: Any) -> None:
