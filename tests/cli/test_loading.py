@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import async_job
+from async_job import Jobs
 from async_job.errors import UsageError
-from async_job.loading import load_jobs
+from async_job.loading import find_target, folder_of, load_jobs
 
 PROGRAM = """
 from async_job.jobs import Jobs
@@ -102,3 +105,29 @@ def test_a_program_that_cannot_be_imported_is_told_with_its_line(empty_folder: P
     assert said in message
     assert message.startswith("program_under_test:jobs: ")
     assert "\n" not in message
+
+
+def test_the_target_of_jobs_is_where_this_process_has_them_from(empty_folder: Path) -> None:
+    write(empty_folder, "from async_job import Jobs\njobs = Jobs()\n@jobs.job\ndef f() -> None: ...\n")
+    jobs = load_jobs("program_under_test:jobs")
+    assert find_target(jobs) == "program_under_test:jobs"
+    assert folder_of("program_under_test:jobs") == str(empty_folder)
+    assert folder_of("async_job.core.job:State") == str(Path(async_job.__file__).parents[1])
+    assert folder_of("async_job:Jobs") == str(Path(async_job.__file__).parents[1])
+    assert folder_of("never_imported:jobs") == ""
+
+
+def test_of_several_modules_the_one_with_the_functions_is_the_target(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_application = ModuleType("whole_application")
+    monkeypatch.setitem(sys.modules, "whole_application", whole_application)
+    write(empty_folder, "from async_job import Jobs\njobs = Jobs()\n@jobs.job\ndef f() -> None: ...\n")
+    jobs = load_jobs("program_under_test:jobs")
+    whole_application.tasks = jobs  # type: ignore[attr-defined]
+    assert find_target(jobs) == "program_under_test:jobs"
+
+
+def test_jobs_in_no_module_have_no_target() -> None:
+    with pytest.raises(UsageError, match="target='module:attribute'"):
+        find_target(Jobs())

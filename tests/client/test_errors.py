@@ -10,16 +10,19 @@ from async_job import (
     AsyncJobError,
     InvalidInput,
     InvalidOptions,
+    Job,
     JobCancelled,
     JobFailed,
     JobNotFound,
     Jobs,
+    NoResult,
     NotFinished,
     NotRetryable,
     UniqueKeyHeld,
     UnknownType,
     UsageError,
 )
+from async_job.core.job import Change, Guard
 from async_job.core.submission import OnConflict, Options
 from async_job.errors import KeyReused, ServerError
 from support.clients import Asker
@@ -88,6 +91,19 @@ async def test_a_job_that_ended_badly_has_no_result(client: Asker, jobs: Jobs) -
     cancelled = await client.ask("submit", "add", {"a": 1}, Options(delay=1000))
     await client.ask("cancel", of=cancelled)
     assert type(await same(client, jobs, "result", cancelled.id)) is JobCancelled
+
+
+async def test_a_result_that_is_no_longer_kept(client: Asker, jobs: Jobs) -> None:
+    handle = await client.ask("submit", "add", {"a": 1})
+    job = await client.ask("wait", of=handle)
+    job = await jobs.get(job.id)
+    fields = {"state": job.state, "reason": job.reason, "updated_at": job.updated_at, "result": None}
+    [changed] = await (await jobs.store()).apply([Change(job=job, guard=Guard(state=job.state), fields=fields)])
+    assert isinstance(changed, Job)
+    assert changed.result is None
+    error = await error_of(client.ask("result", handle.id))
+    assert type(error) is NoResult
+    assert told(error) == told(await error_of(jobs.result(handle.id)))
 
 
 async def test_an_input_that_does_not_fit(client: Asker, jobs: Jobs) -> None:
