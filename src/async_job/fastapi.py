@@ -25,7 +25,7 @@ from async_job.web.closing import Closing
 from async_job.web.mounting import below
 from async_job.web.operation import Operation
 
-OFFERED: Final = ("/v1/jobs", "/v1/job-types")
+OFFERED: Final = ("/v1/jobs", "/v1/job-types", "/v1/tickets")
 """What the router has: all about jobs. What is for administrators only the mounted application has."""
 PROBLEM: Final = {
     "description": "A problem document (RFC 9457); its code says which",

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from async_job.core.job import Job, State
 from async_job.core.lifecycle import CancelRequested, Retention, decide
-from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job
+from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job, owned_key
 from async_job.errors import AlreadyFinished, AsyncJobError, JobNotFound, KeyReused, StoreUnavailable, UniqueKeyHeld
 from async_job.ids import new_id
 from async_job.settings import Settings
@@ -66,7 +66,7 @@ async def submit_all(
             answers.append(wrong)
             continue
         try:
-            key = request.options.unique_key
+            key = owned_key(request.options.unique_key, request.owner)
             id = new_id(key if key is not None or request.key is None else request.key.name)
             jobs.append(new_job(id, request.function.defaults, request.input, request.options, now, request.owner))
             answers.append(None)
@@ -104,7 +104,7 @@ async def _accept(
         return await _replace(store, request, job, holder, retention)
     if holder is None:
         return JobNotFound(submitted.id)
-    return _held(holder)
+    return _held(holder, request)
 
 
 async def _replace(
@@ -114,13 +114,15 @@ async def _replace(
     for _ in range(TRIES):
         if holder is not None:
             if holder.state is State.RUNNING:
-                return _held(holder)
+                return _held(holder, request)
             await _cancel(store, holder, retention)
         [submitted] = await store.submit([job], () if request.key is None else (request.key,))
         if submitted.created:
             return Accepted(job.id, job)
         [holder] = await store.get([submitted.id])
-    return StoreUnavailable(f"the unique key {job.unique_key!r} was taken by another job {TRIES} times; try again")
+    return StoreUnavailable(
+        f"the unique key {request.options.unique_key!r} was taken by another job {TRIES} times; try again"
+    )
 
 
 async def _cancel(store: Store, holder: Job, retention: Retention) -> None:
@@ -133,6 +135,7 @@ async def _cancel(store: Store, holder: Job, retention: Retention) -> None:
         await store.apply([change])
 
 
-def _held(holder: Job) -> UniqueKeyHeld:
-    message = f"job {holder.id} is {holder.state} and has the unique key {holder.unique_key!r} of {holder.type!r}"
+def _held(holder: Job, request: Request[Any]) -> UniqueKeyHeld:
+    key = request.options.unique_key
+    message = f"job {holder.id} is {holder.state} and has the unique key {key!r} of {holder.type!r}"
     return UniqueKeyHeld(message, holder, holder.id)

@@ -35,8 +35,6 @@ async def check_all_away(site: Site, id: str) -> None:
     for answer in answers:
         check_away(answer)
     assert (await site.get("/healthz")).status_code == 200
-    assert (await site.get("/status-job/not-a-guid")).status_code == 200
-    assert (await site.post("/start-job", json={"seconds": -1})).status_code == 422
 
 
 @pytest.mark.realtime
@@ -58,6 +56,9 @@ async def test_a_server_that_starts_before_its_store(make_server: Callable[..., 
     server.stop()
     async with serve(Jobs(store=server.url)) as site:
         await check_all_away(site, "5c9f2f45-0aef-48c1-8c9b-2f4d7b5f5a61")
+        # Nobody knows yet whether keys are asked for, also by what needs nothing else of the store.
+        check_away(await site.get("/status-job/not-a-guid"))
+        check_away(await site.post("/start-job", json={"seconds": -1}))
         server.restart()
         assert (await site.post("/start-job")).status_code == 200
 

@@ -95,11 +95,16 @@ def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: in
         max_crashes=defaults.max_crashes,
         timeout=None if timeout is None else round(timeout * 1000),
         start_by=None if options.start_within is None else ready + round(options.start_within * 1000),
-        unique_key=options.unique_key,
+        unique_key=owned_key(options.unique_key, owner),
         labels=options.labels,
         owner=owner,
         webhook=options.webhook,
     )
+
+
+def owned_key(unique_key: str | None, owner: str | None) -> str | None:
+    """The unique key as a job bears it. Each owner has keys of his own, and what stands between them is in none."""
+    return unique_key if unique_key is None or owner is None else f"{owner}\0{unique_key}"
 
 
 def check(options: Options) -> None:

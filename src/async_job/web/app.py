@@ -17,7 +17,9 @@ from async_job.web import guard
 from async_job.web.admission import Admission
 from async_job.web.answer import Answer, send_answer
 from async_job.web.body import ClientGone
+from async_job.web.caller import with_limit
 from async_job.web.closing import Closing
+from async_job.web.gate import Gate
 from async_job.web.handlers.batches import Batches
 from async_job.web.handlers.lists import Lists
 from async_job.web.handlers.original import Original
@@ -35,7 +37,7 @@ from async_job.web.operation import Operation, RequestHeader, Resource
 from async_job.web.problems import Problem, problem_of, request_id
 from async_job.web.schemas import Submission
 from async_job.web.schemas_lists import BatchAnswer, BatchRequest, BulkRequest, JobList, ListQuery
-from async_job.web.schemas_streams import AfterQuery, ChangePage
+from async_job.web.schemas_streams import AfterQuery, ChangePage, JobEventsQuery, NewTicket, TicketView
 from async_job.web.schemas_system import JobTypes, Live, Queues, QueueView, Ready, Stats, Workers
 from async_job.web.schemas_webhooks import (
     AddedEndpoint,
@@ -53,7 +55,8 @@ log = get_logger()
 
 def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIApp:
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
-    routes = _routes(operations(jobs, closing), closing)
+    gate = Gate(jobs)
+    routes = _routes(operations(jobs, closing), gate, closing)
     router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,12 +65,13 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIAp
             return
         scope = located(scope)
         try:
-            guard.check(scope, jobs.settings.allow_open)
+            guard.check_site(scope)
+            await gate.check_host(scope)
             await router(scope, receive, send)
         except ClientGone:
             log.debug("the client did not wait for its answer", path=scope["path"])
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the traceback
-            await send_answer(_answer_to(error, scope), send)
+            await send_answer(with_limit(scope, _answer_to(error, scope)), send)
 
     return app
 
@@ -125,10 +129,12 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
             streams.of_job,
             "read",
             {200: JobEvents, 204: None},
-            query=AfterQuery,
+            query=JobEventsQuery,
             headers=("Last-Event-ID",),
             streams=True,
+            takes_ticket=True,
         ),
+        Operation("POST", "/v1/tickets", streams.ticket, "read", {201: TicketView}, request=NewTicket),
         Operation("GET", "/v1/job-types", system.types, "read", {200: JobTypes}),
         Operation("GET", "/v1/queues", system.queues, "read", {200: Queues}),
         Operation("POST", "/v1/queues/{queue}/pause", system.pause, "admin", {200: QueueView}),
@@ -158,11 +164,11 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
     ]
 
 
-def _routes(table: list[Operation], closing: Closing) -> list[Route]:
+def _routes(table: list[Operation], gate: Gate, closing: Closing) -> list[Route]:
     paths: dict[str, list[Operation]] = {}
     for operation in table:
         paths.setdefault(operation.path, []).append(operation)
-    return [Route(path, Resource(found, closing)) for path, found in paths.items()]
+    return [Route(path, Resource(found, gate, closing)) for path, found in paths.items()]
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,20 +16,10 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(?::\d*)?")
 
 
-def check(scope: Scope, allow_open: bool) -> None:
-    """Refuses unsafe requests that another site's page makes, and names that do not belong to a loopback address.
-
-    The second is what stops DNS rebinding, where a page's own name comes to point to this machine; ``allow_open``
-    lifts it, for a proxy that passes its own name on.
-    """
-    if scope["method"] not in SAFE:
-        _check_site(scope)
-    server = scope.get("server")
-    if server is not None and not allow_open and _is_local(server[0]):
-        _check_host(header(scope, b"host") or b"")
-
-
-def _check_site(scope: Scope) -> None:
+def check_site(scope: Scope) -> None:
+    """Refuses unsafe requests that another site's page makes."""
+    if scope["method"] in SAFE:
+        return
     site = header(scope, b"sec-fetch-site")
     if site is not None:
         foreign = site not in (b"same-origin", b"none")
@@ -42,11 +32,21 @@ def _check_site(scope: Scope) -> None:
         raise Problem(403, "cross_site", detail)
 
 
-def _check_host(host: bytes) -> None:
-    if host and not _is_local_name(host):
-        name = host[:200].decode("latin-1")
-        detail = f"{name} is no name of this machine's own; use localhost, or set allow_open if a proxy stands before"
-        raise Problem(421, "host_not_loopback", detail)
+def is_own_name(scope: Scope) -> bool:
+    """Whether a loopback address is called by a name that belongs to it. One that does not is how DNS rebinding shows,
+    where a page's own name comes to point to this machine; or a proxy stands before, and passes its own name on."""
+    server = scope.get("server")
+    host = header(scope, b"host")
+    return server is None or not host or not _is_local(server[0]) or _is_local_name(host)
+
+
+def not_own_name(scope: Scope) -> Problem:
+    name = (header(scope, b"host") or b"")[:200].decode("latin-1")
+    detail = (
+        f"{name} is no name of this machine's own; use localhost, or if a proxy stands before, let it ask for API keys "
+        "(`async-job keys create`), or set allow_open"
+    )
+    return Problem(421, "host_not_loopback", detail)
 
 
 @lru_cache(maxsize=128)

@@ -15,7 +15,7 @@ from async_job.jobs import Jobs
 from async_job.store.protocol import IdempotencyKey
 from async_job.web.admission import Admission
 from async_job.web.body import check_input
-from async_job.web.caller import key_of
+from async_job.web.caller import check_webhook, key_of
 from async_job.web.idempotency import idempotency_key, no_longer_kept
 from async_job.web.problems import Problem
 from async_job.web.request import header
@@ -50,6 +50,7 @@ class Intake:
         """Stores a job. See ``JobFunction.submit`` for what it raises."""
         settings = self._jobs.settings
         check_input(input, settings.max_input, settings.max_depth)
+        check_webhook(scope, options.webhook)
         request = self._jobs.request(type, input, options, owner=key_of(scope), key=key)
         await self.admit({request.queue: 1})
         [answer] = await self._jobs.submit_many([request])

@@ -8,7 +8,9 @@ from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from async_job.web.answer import Answer, Handler, send_answer
+from async_job.web.caller import with_limit
 from async_job.web.closing import Closing
+from async_job.web.gate import Gate
 from async_job.web.problems import Problem
 from async_job.web.sse import send_stream
 
@@ -23,7 +25,8 @@ class Operation(Struct, frozen=True):
     ``request`` is the type of the JSON body (``None``: there is none), ``query`` a Struct of the query's parameters.
     ``answers`` has the body's type for each status that is no problem: a type that msgspec knows, ``Any`` for JSON of
     any kind, ``str`` for text, ``None`` for no body. ``headers`` are the request headers that it heeds, ``streams``
-    says that it answers with server-sent events unless JSON is asked for.
+    says that it answers with server-sent events unless JSON is asked for, ``takes_ticket`` that a ticket for the job in
+    its path opens it, too.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -35,12 +38,14 @@ class Operation(Struct, frozen=True):
     query: Any = None
     headers: tuple[RequestHeader, ...] = ()
     streams: bool = False
+    takes_ticket: bool = False
 
 
 class Resource:
     """A path with its operations, as a plain ASGI endpoint of Starlette's router."""
 
-    def __init__(self, operations: list[Operation], closing: Closing) -> None:
+    def __init__(self, operations: list[Operation], gate: Gate, closing: Closing) -> None:
+        self._gate = gate
         self._closing = closing
         self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
         methods: list[str] = [*self._operations]
@@ -52,11 +57,16 @@ class Resource:
         # Of an answer to HEAD the server leaves the body out.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)
-        answer = self._refuse(scope) if operation is None else await operation.handler(scope, receive)
+        if operation is None:
+            await send_answer(self._refuse(scope), send)
+            return
+        if operation.needs != "none":
+            await self._gate.admit(scope, operation.needs, takes_ticket=operation.takes_ticket)
+        answer = await operation.handler(scope, receive)
         if answer.stream is None or scope["method"] == "HEAD":
-            await send_answer(answer, send)
+            await send_answer(with_limit(scope, answer), send)
         else:
-            await send_stream(answer.stream, scope, receive, send, self._closing)
+            await send_stream(self._gate.while_admitted(scope, answer.stream), scope, receive, send, self._closing)
 
     def _refuse(self, scope: Scope) -> Answer:
         headers = [(b"allow", self._allowed.encode())]

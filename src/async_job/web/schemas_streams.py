@@ -9,9 +9,30 @@ from async_job.store.protocol import Changes
 
 
 class AfterQuery(Struct, frozen=True):
-    """``after``: the id of the last event that was seen. Others are left to the access control."""
+    """``after``: the id of the last event that was seen."""
 
     after: str | None = None
+
+
+class JobEventsQuery(AfterQuery, frozen=True):
+    """``ticket``: instead of a key, which a browser cannot send with this."""
+
+    ticket: str | None = None
+
+
+class NewTicket(Struct, frozen=True, forbid_unknown_fields=True):
+    """``job``: the id of the job whose stream is to be read."""
+
+    job: str
+
+
+class TicketView(Struct, frozen=True, kw_only=True):
+    """``events`` is where the stream is, with the ticket."""
+
+    ticket: str
+    job: str
+    expires_at: str
+    events: str
 
 
 class Changed(Struct, frozen=True):

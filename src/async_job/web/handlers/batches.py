@@ -18,7 +18,7 @@ from async_job.store.protocol import IdempotencyKey
 from async_job.submitting import Request
 from async_job.web.answer import Answer, Headers, json_answer
 from async_job.web.body import check_input, decode, read_json
-from async_job.web.caller import key_of
+from async_job.web.caller import check_webhook, key_of
 from async_job.web.idempotency import REPLAYED, no_longer_kept
 from async_job.web.intake import Intake
 from async_job.web.problems import Problem, problem_of
@@ -55,6 +55,7 @@ class Batches:
         try:
             input = bytes(entry.input)
             check_input(input, settings.max_input, settings.max_depth)
+            check_webhook(scope, entry.webhook)
             return self._jobs.request(entry.type, input, entry.options, owner=key_of(scope))
         except (AsyncJobError, Problem) as error:
             return error

@@ -6,17 +6,24 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
+import msgspec
 from starlette.types import Receive, Scope
 
+from async_job.access.tickets import Tickets
 from async_job.core.job import Job
+from async_job.errors import JobNotFound
+from async_job.job_view import job_path, time
 from async_job.jobs import Jobs
 from async_job.web.answer import Answer, json_answer
-from async_job.web.caller import visible
+from async_job.web.body import decode, read_json
+from async_job.web.caller import key_of, visible
 from async_job.web.handlers.lists import convert_query, query_pairs
 from async_job.web.job_events import JobEvent, JobEvents, Log, Seen, news, read_id, snapshot
-from async_job.web.request import header, path_job, wants_json
-from async_job.web.schemas_streams import AfterQuery, ChangeEvent, ChangePage, view_changes
+from async_job.web.request import GUID, header, path_job, wants_json
+from async_job.web.schemas_streams import AfterQuery, ChangeEvent, ChangePage, NewTicket, TicketView, view_changes
 from async_job.web.sse import COMMENT, PAUSE, sse
+
+decode_ticket = msgspec.json.Decoder(NewTicket).decode
 
 FROM_THE_START: Final = Seen(0, 0)
 
@@ -24,6 +31,7 @@ FROM_THE_START: Final = Seen(0, 0)
 class Streams:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
+        self._tickets = Tickets()
 
     async def of_job(self, scope: Scope, receive: Receive) -> Answer:
         """What happens to the job, as server-sent events: states, the latest progress, lines of its log, its result.
@@ -74,6 +82,19 @@ class Streams:
                 return job, Log(job.logged - len(lines) + 1, lines)
             job = again
         return job, Log(after + 1, [])
+
+    async def ticket(self, scope: Scope, receive: Receive) -> Answer:
+        """Makes a ticket for the stream of one job: good for five minutes and one request, for reading only."""
+        settings = self._jobs.settings
+        body = await read_json(scope, receive, settings.max_body, settings.body_deadline)
+        id = decode(decode_ticket, body).job.lower()
+        if not GUID.fullmatch(id):
+            raise JobNotFound(id[:100])
+        job = visible(scope, await self._jobs.get(id))
+        text, expires_at = await self._tickets.issue(await self._jobs.store(), job.id, key_of(scope))
+        events = f"{job_path(job.id, scope['root_path'])}/events?ticket={text}"
+        ticket = TicketView(ticket=text, job=job.id, expires_at=time(expires_at), events=events)
+        return json_answer(ticket, 201, [(b"cache-control", b"no-store")])
 
     async def of_all(self, scope: Scope, receive: Receive) -> Answer:
         """Each job's changes of state, of all jobs, from now on or after ``Last-Event-ID`` (or ``?after=``)."""
