@@ -5,9 +5,11 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 
 from processes import Worker, send
 from redis import Redis
@@ -17,8 +19,11 @@ from support.servers import Server
 LIMIT = 120.0
 """Nobody is waited for longer than this after a fault, in seconds."""
 SETTLE = 3.0
-LONG = 8
+TRICKLE = 5.0
+"""A small job comes each so many seconds while one waits: some look for what was left only when there is news."""
+LONG = 10
 """A job that is to be met by a fault, in seconds: longer than the process that submits it takes to end."""
+FULL = LONG + 5
 BLOCKED = 30
 FOLDER = Path(__file__).parent
 
@@ -64,6 +69,7 @@ class Scene:
         self.about: dict = {}
         self.workers: list[Worker] = []
         self.handles: dict[str, str] = {}
+        self._trickled = 0
 
     def start(self) -> None:
         """Starts both workers; returns when each has run a job."""
@@ -93,9 +99,10 @@ class Scene:
         self.handles |= {id: known.get(id, id) for id in ids}
         return ids
 
-    def results(self) -> dict[str, str | None]:
-        found = self.ask("results", ids=list(self.handles.values()))
-        return {id: found[handle] for id, handle in self.handles.items()}
+    def results(self, ids: list[str]) -> dict[str, str | None]:
+        """What the store says that these jobs gave."""
+        found = self.ask("results", ids=[self.handles[id] for id in ids])
+        return {id: found[self.handles[id]] for id in ids}
 
     def lines(self, what: str) -> list[Line]:
         text = self.book.read_text() if self.book.exists() else ""
@@ -126,6 +133,26 @@ class Scene:
                 return
         raise RuntimeError(f"{self.name}: one of the workers ran nothing")
 
+    @contextmanager
+    def trickle(self) -> Iterator[None]:
+        """Small jobs, now and then, that nobody counts."""
+        over = Event()
+
+        def send() -> None:
+            while not over.wait(TRICKLE):
+                self._trickled += 1
+                # A failure is left to the jobs that are counted.
+                with suppress(RuntimeError, subprocess.TimeoutExpired):
+                    self.ask("submit", ids=[f"trickle-{self._trickled}"], seconds=0.1, how="sleep")
+
+        sender = Thread(target=send)
+        sender.start()
+        try:
+            yield
+        finally:
+            over.set()
+            sender.join()
+
     def busy(self) -> tuple[Worker, list[str]]:
         """A worker that is half a second into its jobs, and which those are."""
         if not self.until(lambda: any(self.running_on(worker) for worker in self.workers), 30):
@@ -139,19 +166,16 @@ class Scene:
         pids = set(worker.pids())
         return [line.id for line in self.lines("start") if line.pid in pids and (line.id, line.pid) not in ended]
 
-    def judge(self, ids: list[str], row: Row, killed: int = 0) -> Row:
+    def judge(self, ids: list[str], row: Row, *, killed: int = 0, longest: int = LONG) -> Row:
         """Waits for the jobs, and counts. What ended twice is duplicated; what did not end, or whose result is not
         in the store, is lost."""
-        end = time.monotonic() + LIMIT
-        self.until(lambda: set(ids) <= {line.id for line in self.lines("end")}, LIMIT)
-        # A second run may be on its way.
-        self.until(lambda: not any(self.running_on(worker) for worker in self.workers), BLOCKED + 10)
+        with self.trickle():
+            self.until(lambda: set(ids) <= {line.id for line in self.lines("end")}, LIMIT)
+            self.until(lambda: all(result is not None for result in self.results(ids).values()), LIMIT)
+            # Another run may be on its way.
+            self.until(lambda: not any({*ids} & {*self.running_on(worker)} for worker in self.workers), longest + 5)
         time.sleep(SETTLE)
-        ends = Counter(line.id for line in self.lines("end"))
-        results = self.results()
-        while any(results[id] is None and ends[id] for id in ids) and time.monotonic() < end:
-            time.sleep(1)
-            results = self.results()
+        results = self.results(ids)
         ends = Counter(line.id for line in self.lines("end"))
         row.lost = sum(not ends[id] or results[id] is None for id in ids)
         row.duplicated = sum(ends[id] > 1 for id in ids)
@@ -207,24 +231,25 @@ def paused(scene: Scene) -> Row:
         return all(any(line.id == id and line.pid not in pids for line in scene.lines("end")) for id in running)
 
     try:
-        scene.until(taken, LIMIT)
+        with scene.trickle():
+            scene.until(taken, LIMIT)
         time.sleep(SETTLE)
         row = Row(recovery=scene.recovery(running, since))
-        before = scene.results()
+        before = scene.results(ids)
     finally:
         send(pids, signal.SIGCONT)
-    time.sleep(10)
     scene.judge(ids, row)
-    after = scene.results()
+    after = scene.results(ids)
     overtaken = [id for id in running if before[id] is not None]
-    row.stale = sum(after[id] != before[id] for id in overtaken)
-    if not overtaken:
-        row.stale = None
+    overwritten = [id for id in overtaken if after[id] != before[id]]
+    row.stale = len(overwritten) if overtaken else None
+    # By an error, that is; it is counted once.
+    row.lost -= sum(after[id] is None for id in overwritten)
     return row
 
 
 def full(scene: Scene) -> Row:
-    """The server may take no more memory while jobs end, for twelve seconds; then it may again."""
+    """The server may take no more memory while jobs end; then it may again."""
     ids = scene.submit(8, LONG)
     scene.until(lambda: len({line.id for line in scene.lines("start") if line.id in ids}) >= 2, 20)
     server = Redis(port=scene.server.port)
@@ -235,7 +260,7 @@ def full(scene: Scene) -> Row:
         ids += scene.submit(1, 1, prefix="late")
     except RuntimeError:
         refused = True
-    scene.until(lambda: False, 12 - (time.monotonic() - since))
+    scene.until(lambda: False, FULL - (time.monotonic() - since))
     server.config_set("maxmemory", 0)
     server.close()
     row = scene.judge(ids, Row())
@@ -247,7 +272,7 @@ def blocked(scene: Scene, how: str) -> Row:
     """A job keeps its event loop, or the whole interpreter, for longer than three silences of ten seconds."""
     ids = scene.submit(1, BLOCKED, how)
     scene.until(lambda: scene.lines("end") and ids[0] in {line.id for line in scene.lines("end")}, BLOCKED + 10)
-    return scene.judge(ids, Row())
+    return scene.judge(ids, Row(), longest=BLOCKED)
 
 
 def blocked_loop(scene: Scene) -> Row:
@@ -270,7 +295,7 @@ TITLES = {
     "1": "1: SIGKILL of the process that runs a job",
     "1w": "1, whole: SIGKILL of a worker with its parent and children",
     "3": "3: SIGSTOP of a worker until its jobs were taken over, then SIGCONT",
-    "9": "9: Redis at maxmemory for 12 s while jobs end",
+    "9": f"9: Redis at maxmemory for {FULL} s while jobs end",
     "11": f"11: the event loop (or the thread) blocked for {BLOCKED} s",
     "11c": f"11, C: a C call that holds the interpreter for {BLOCKED} s",
 }

@@ -19,6 +19,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +31,8 @@ from rows import LIMIT, ROWS, TITLES, Row, Scene  # noqa: E402
 
 from support.servers import Server, find_redis, find_valkey  # noqa: E402
 
+BESIDE = 2
+"""So many projects are measured at the same time."""
 RESULTS = HERE / "results.json"
 TABLE = ROOT / "docs" / "faults.md"
 NAMES = ["async_job", "arq", "saq", "rq", "dramatiq", "taskiq", "streaq", "huey", "celery", "celery_late"]
@@ -58,13 +61,14 @@ def measure(name: str, python: Path, row: str) -> dict:
     return found | {"silence": scene.about.get("silence"), "note": scene.about.get("note")}
 
 
-def measure_all(name: str, rows: list[str], envs: Path) -> dict:
+def measure_all(arguments: argparse.Namespace, name: str) -> dict:
     """The rows of one project side by side: most of the time they wait."""
+    rows = arguments.row or list(ROWS)
     if name == "async_job":
         python, version = Path(sys.executable), "async-job " + importlib.metadata.version("async-job")
     else:
         rival = name.removesuffix("_late")
-        python, version = prepare(rival, envs), versions(rival)
+        python, version = prepare(rival, arguments.envs), versions(rival)
     with ThreadPoolExecutor(len(rows)) as pool:
         found = dict(zip(rows, pool.map(lambda row: measure(name, python, row), rows), strict=True))
     return {"version": version, "date": time.strftime("%Y-%m-%d"), "rows": found}
@@ -112,15 +116,19 @@ def main() -> None:
     # An end by SIGTERM waits for the rows, which end their workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in arguments.only or NAMES:
-        began = time.monotonic()
-        measured = measure_all(name, arguments.row or list(ROWS), arguments.envs)
-        # Another one of this may run beside it.
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        measured["rows"] = results.get(name, {}).get("rows", {}) | measured["rows"]
-        results[name] = measured
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        print(f"{name}: {time.monotonic() - began:.0f} s {json.dumps(measured['rows'])}", file=sys.stderr, flush=True)
+    names = arguments.only or NAMES
+    pool = ThreadPoolExecutor(BESIDE)
+    try:
+        for name, measured in zip(names, pool.map(partial(measure_all, arguments), names), strict=True):
+            # Another one of this may run beside it.
+            results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+            measured["rows"] = results.get(name, {}).get("rows", {}) | measured["rows"]
+            results[name] = measured
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print(f"{name}: {json.dumps(measured['rows'])}", file=sys.stderr, flush=True)
+    finally:
+        # What has begun is brought to its end, which ends its workers; what has not is left.
+        pool.shutdown(cancel_futures=True)
     text = table(results, "python benchmarks/faults/run.py")
     TABLE.write_text(text)
     print(text)

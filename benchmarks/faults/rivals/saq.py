@@ -9,8 +9,8 @@ from saq import Queue
 from rivals import LONGEST, URL
 
 COMMAND = ["bin/saq", "rivals.saq.settings"]
-SILENCE = LONGEST + 5 + 5
-NOTE = f"timeout={LONGEST + 5} s (10 by default), longer than a job; retries=3 (1); sweep each 5 s (60)"
+SILENCE = LONGEST + 5 + 30
+NOTE = f"timeout={LONGEST + 5} s (10 by default), longer than a job; retries=3 (1); sweep each 30 s (60)"
 
 queue = Queue.from_url(URL or "redis://localhost")
 
@@ -19,7 +19,7 @@ async def work(ctx: dict[str, Any], *, id: str, seconds: float, how: str) -> str
     return await run_async(id, seconds, how)
 
 
-settings = {"queue": queue, "functions": [work], "concurrency": 4, "timers": {"sweep": 5}}
+settings = {"queue": queue, "functions": [work], "concurrency": 4, "timers": {"sweep": 30}}
 
 
 def submit(ids: list[str], seconds: float, how: str) -> None:
