@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,8 @@ from faults.play import STORES, fault, module, numbers
 from faults.result import RowResult
 
 TESTS = Path(__file__).parents[1]
+SIDE_BY_SIDE = 2
+"""So many rows at once, of those that do not have to be alone."""
 LIMIT = 120.0
 """Seconds that a row may take at full scale, unless it says otherwise."""
 SHORT_LIMIT = 60.0
@@ -69,6 +72,10 @@ def stores_of(row: int) -> tuple[str, ...]:
     return stores
 
 
+def is_alone(row: int) -> bool:
+    return getattr(module(row), "ALONE", False) is True
+
+
 COLUMNS = {
     "attempted": "sent",
     "acknowledged": "acked",
@@ -109,18 +116,27 @@ def main() -> int:
     parser.add_argument("--scale", choices=("full", "short"), default="full")
     parser.add_argument("--folder", type=Path, help="where the rows' files are kept (default: a temporary one)")
     options = parser.parse_args()
-    rows = [int(row) for row in options.rows.split(",") if row] or [row for row in numbers() if row >= options.first]
-    results = []
+    numbers_wanted = [int(row) for row in options.rows.split(",") if row] or [
+        row for row in numbers() if row >= options.first
+    ]
+    stores = [options.store] if options.store else STORES
+    wanted = [(row, store) for store in stores for row in numbers_wanted if store in stores_of(row)]
+    results: list[RowResult] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
-        for store in [options.store] if options.store else STORES:
-            for row in rows:
-                if store not in stores_of(row):
-                    continue
-                folder = (options.folder or Path(temporary)) / f"{store}-{row:02}"
-                folder.mkdir(parents=True)
-                results.append(play(row, store, options.scale, folder))
-                print(msgspec.json.encode(results[-1]).decode(), flush=True)
-    print("\n" + table(results))
+
+        def play_and_tell(row: int, store: str) -> None:
+            folder = (options.folder or Path(temporary)) / f"{store}-{row:02}"
+            folder.mkdir(parents=True)
+            result = play(row, store, options.scale, folder)
+            results.append(result)
+            print(msgspec.json.encode(result).decode(), flush=True)
+
+        for at_once, alone in ((1, True), (SIDE_BY_SIDE, False)):
+            with ThreadPoolExecutor(at_once) as pool:
+                rows = [pool.submit(play_and_tell, *case) for case in wanted if is_alone(case[0]) is alone]
+                for row in rows:
+                    row.result()
+    print("\n" + table(sorted(results, key=lambda result: (result.store, result.row))))
     return 0 if all(result.passed for result in results) else 1
 
 

@@ -117,10 +117,11 @@ class Scene:
             ledger.note(self.history, what, kind, pid=pid)
 
     def kill(self, *pids: int, number: signal.Signals = signal.SIGKILL) -> None:
-        """Harms processes, and writes it down first."""
+        """Harms processes. It is written down before, and again after, for a job may begin in between."""
         self.note("fault", number.name, *pids)
         for pid in pids:
             os.kill(pid, number)
+        self.note("fault", number.name, *pids)
 
     def stop(self, *pids: int) -> None:
         self.kill(*pids, number=signal.SIGSTOP)

@@ -14,7 +14,7 @@ from support.servers import find_valkey
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
-SIDE_BY_SIDE = 3
+SIDE_BY_SIDE = 4
 """Rows mostly wait."""
 
 Case = tuple[int, str, str]

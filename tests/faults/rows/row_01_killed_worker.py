@@ -5,6 +5,7 @@ from faults.scene import Scene
 
 KILLS = 200
 LIMIT = 600.0
+ALONE = True
 BOUND = 1.0
 
 
@@ -13,7 +14,7 @@ async def run(scene: Scene) -> RowResult:
     async with scene.client() as client:
         with scene.program():
             for _ in range(scene.scale.times(KILLS)):
-                ids = [await client.submit(seconds=0.5) for _ in range(2)]
+                ids = [await client.submit(seconds=0.3) for _ in range(2)]
                 start = await client.wait_for_start(ids[0])
                 await client.wait_for_start(ids[1])
                 scene.kill(start.pid)

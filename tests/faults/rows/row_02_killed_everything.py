@@ -8,7 +8,8 @@ from support.bookkeeping import Client, until
 from support.supervised import Program, alive
 
 LIMIT = 300.0
-TIMES = 8
+ALONE = True
+TIMES = 5
 ORPHANS_END = 2.0
 
 
@@ -31,7 +32,7 @@ async def run(scene: Scene) -> RowResult:
 async def _once(
     scene: Scene, client: Client, program: Program, alone: bool, recovery: list[float], orphaned: list[float]
 ) -> None:
-    ids = [await client.submit(seconds=0.3) for _ in range(20)]
+    ids = [await client.submit(seconds=1.0) for _ in range(16)]
     await client.wait_for_start(ids[0])
     children = program.children()
     scene.note("fault", "SIGKILL", program.pid, *children)
@@ -42,6 +43,8 @@ async def _once(
         program.kill_all()
     await until(lambda: not any(alive(pid) for pid in children), what="the end of all children")
     orphaned.append(time.monotonic() - killed_at)
+    # What they began meanwhile ended with them.
+    scene.note("fault", "SIGKILL", *children)
     program.start(ready=False)
     again = await client.wait_for_start(ids[0], attempt=2, timeout=scene.scale.patience)
     recovery.append(again.at - killed_at)

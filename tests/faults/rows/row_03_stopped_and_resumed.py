@@ -11,8 +11,9 @@ from support.ledger import Line
 from support.supervised import Program
 
 LIMIT = 420.0
+ALONE = True
 POINTS = ("claim", "running", "before apply", "inside apply")
-TIMES = 5
+TIMES = 3
 ZOMBIE_STOPS = 1.5
 
 
