@@ -11,9 +11,12 @@ SLOWEST: Final = 2_000
 """Clocks are slewed by at most a part in 2,000; our own count is held back by as much."""
 
 
+CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def elapsed() -> float:
     """Seconds that pass also while the machine sleeps, where the system counts them."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(CLOCK)
 
 
 class ServerTime:
