@@ -21,6 +21,7 @@ from async_job.web.caller import with_limit
 from async_job.web.closing import Closing
 from async_job.web.gate import Gate
 from async_job.web.handlers.batches import Batches
+from async_job.web.handlers.documents import Documents
 from async_job.web.handlers.lists import Lists
 from async_job.web.handlers.original import Original
 from async_job.web.handlers.probes import Probes
@@ -56,7 +57,8 @@ log = get_logger()
 def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIApp:
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
     gate = Gate(jobs)
-    routes = _routes(operations(jobs, closing), gate, closing)
+    table = Documents(jobs, operations(jobs, closing)).described()
+    routes = _routes(table, gate, closing)
     router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

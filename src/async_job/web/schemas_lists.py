@@ -14,6 +14,7 @@ from async_job.web.schemas import Submission
 
 MOST_AT_ONCE = 1_000
 
+STATES = r"^\s*({0})\s*(,\s*({0})\s*)*$".format("|".join(State))
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -21,7 +22,7 @@ class ListQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of ``GET /v1/jobs``; beside them ``label.<name>=<value>``, any number of times. ``state`` holds
     states separated by commas. Times are RFC 3339, and left out themselves."""
 
-    state: str | None = None
+    state: Annotated[str, Meta(extra_json_schema={"pattern": STATES})] | None = None
     type: str | None = None
     queue: str | None = None
     created_after: Moment | None = None
