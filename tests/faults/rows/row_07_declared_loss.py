@@ -49,7 +49,7 @@ async def _part(scene: Scene, server: Server, saves: bool) -> RowResult:
                     task.cancel()
                 await asyncio.wait(submitting)
                 await asyncio.to_thread(server.restart)
-                lost = await _lost(client, killed_at)
+                lost = await _lost(client)
                 new = lost[sum(gone) :]
                 gone.append(len(new))
                 safe_until = safe if saves else killed_at - EVERYSEC_LOSES
@@ -71,8 +71,8 @@ def _save(server: Server) -> None:
         admin.save()
 
 
-async def _lost(client: Client, until: float) -> list[Line]:
+async def _lost(client: Client) -> list[Line]:
     """What was acknowledged and is not there, in the order in which it was."""
-    acknowledged = [line for line in client.book.lines if line.what == "ok" and line.at <= until]
+    acknowledged = [line for line in client.book.lines if line.what == "ok"]
     jobs = await client.store.get([line.id for line in acknowledged])
     return [line for line, job in zip(acknowledged, jobs, strict=True) if job is None]
