@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
@@ -154,7 +155,7 @@ class Writer:
         by_type = function is not None and TYPED in operation.path
         made: dict[str, Any] = {
             "operationId": f"{name}.{function.type}" if function is not None and by_type else name,
-            "summary": said.partition(".")[0].partition(",")[0].partition(":")[0].replace("\n", " "),
+            "summary": " ".join(re.split("[.:;]", said)[0].replace("``", "").split()),
             "description": said,
             "tags": [TAG_OF.get(name.partition(".")[0], "probes")],
             "parameters": self._parameters(operation),
