@@ -27,8 +27,7 @@ FLAGS = (
 
 
 class Shown(NamedTuple):
-    """``asked``: the hosts that the page asked, with their ports. ``told``: what the page's scripts and the browser said
-    on the console."""
+    """``asked``: the hosts that the page asked, with their ports. ``told``: what was said on the page's console."""
 
     html: str
     asked: set[str]
