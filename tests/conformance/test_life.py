@@ -30,7 +30,7 @@ async def test_each_step_is_kept_and_progress_is_none(store: Store, clock: Manua
     job = await tell(store, job, CancelRequested())
     job = await tell(store, job, Succeeded("w:3", b"1"))
     assert job.life == await life(store) == "2q3r6d7q8r9f10q11r12r13s"
-    assert steps_after(job.life, 11) == [Step(12, State.RUNNING), Step(13, State.SUCCEEDED)]
+    assert steps_after(job.life, 11) == [Step(12, State.RUNNING, again=True), Step(13, State.SUCCEEDED)]
 
 
 async def test_waiting_jobs_end_too(store: Store) -> None:
