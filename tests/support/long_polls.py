@@ -77,7 +77,8 @@ async def measure(jobs: Jobs, port: int, pid: int, n: int) -> None:
 
 
 def main(url: str, n: int = 1000) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    most = min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     settings = Settings(store=url, max_wait=600)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listen:
         # Nobody reads the server's signs of life: they fit into the pipe. It ends when this process does.

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from async_job.clock import ManualClock
 from async_job.core.job import FINISHED, LogLine, Progress, State
-from async_job.core.lifecycle import CancelRequested, Event, Failed, Released, RetryRequested, Stopped, Succeeded, decide
+from async_job.core.lifecycle import (
+    CancelRequested,
+    Event,
+    Failed,
+    Released,
+    RetryRequested,
+    Stopped,
+    Succeeded,
+    decide,
+)
 from async_job.errors import Conflict
 from async_job.store.memory.store import MemoryStore
 from async_job.store.protocol import Beat, ClaimId

@@ -82,6 +82,10 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
     """The route table: all that the server answers. The hot ones stand first, for the router tries them in this order;
     a fixed path stands before one that it would fit."""
     rates = Rates()
+    return [*_about_jobs(jobs, rates, closing), *_about_the_system(jobs, rates)]
+
+
+def _about_jobs(jobs: Jobs, rates: Rates, closing: Closing) -> list[Operation]:
     intake = Intake(jobs, Admission(jobs, rates))
     answers = JobAnswers(jobs, rates)
     original = Original(jobs, intake)
@@ -90,9 +94,6 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
     single = SingleJob(jobs, answers, closing)
     lists = Lists(jobs)
     streams = Streams(jobs)
-    system = System(jobs, rates)
-    webhooks = Webhooks(jobs)
-    probes = Probes(jobs)
     once: tuple[RequestHeader, ...] = ("Idempotency-Key",)
     waiting: tuple[RequestHeader, ...] = ("Idempotency-Key", "Prefer")
     started: dict[int, Any] = {202: JobView, 200: JobView}
@@ -137,6 +138,15 @@ def operations(jobs: Jobs, closing: Closing) -> list[Operation]:
             takes_ticket=True,
         ),
         Operation("POST", "/v1/tickets", streams.ticket, "read", {201: TicketView}, request=NewTicket),
+    ]
+
+
+def _about_the_system(jobs: Jobs, rates: Rates) -> list[Operation]:
+    system = System(jobs, rates)
+    streams = Streams(jobs)
+    webhooks = Webhooks(jobs)
+    probes = Probes(jobs)
+    return [
         Operation("GET", "/v1/job-types", system.types, "read", {200: JobTypes}),
         Operation("GET", "/v1/queues", system.queues, "read", {200: Queues}),
         Operation("POST", "/v1/queues/{queue}/pause", system.pause, "admin", {200: QueueView}),
