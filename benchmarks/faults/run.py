@@ -74,6 +74,12 @@ def measure_all(arguments: argparse.Namespace, name: str) -> dict:
     return {"version": version, "date": time.strftime("%Y-%m-%d"), "rows": found}
 
 
+def lost(found: dict) -> str:
+    """Where the project takes over in the end, what it did not within the limit is late, and perhaps not lost."""
+    late = found["lost"] and found["recovery"] == "over" and found["silence"] is not None
+    return f"{found['lost']} (or late)" if late else str(found["lost"])
+
+
 def recovery(found: dict) -> str:
     if found["recovery"] == "over":
         silence = found["silence"]
@@ -90,7 +96,7 @@ def table(results: dict, command: str) -> str:
             found = results.get(name, {}).get("rows", {}).get(row)
             if found is None:
                 continue
-            cells = [found["lost"], found["duplicated"], "" if found["stale"] is None else found["stale"]]
+            cells = [lost(found), found["duplicated"], "" if found["stale"] is None else found["stale"]]
             if found.get("failed"):
                 cells = ["?", "?", "?"]
             remarks = "; ".join(found["remarks"]).replace("|", "/").replace("\n", " ")[:300]

@@ -7,11 +7,11 @@ from rivals import LONGEST, URL
 
 COMMAND = ["bin/celery", "--app", "rivals.celery", "worker", "--concurrency", "4", "--loglevel", "WARNING"]
 SILENCE: float | None = None
-NOTE = "defaults: acknowledges a task before it runs"
 
 app = Celery("faults", broker=URL, backend=URL)
 # Their guide says to set all three, and longer than the longest task.
 VISIBILITY = LONGEST + 5
+NOTE = f"defaults: acknowledges a task before it runs; visibility_timeout={VISIBILITY} s (3600)"
 app.conf.broker_transport_options = {"visibility_timeout": VISIBILITY}
 app.conf.result_backend_transport_options = {"visibility_timeout": VISIBILITY}
 app.conf.visibility_timeout = VISIBILITY
