@@ -347,17 +347,21 @@ class Program(RuleBasedStateMachine):
     def advance(self, step: int) -> None:
         self.clock.advance(step / 1000)
 
-    @rule(number=picks, off=st.sampled_from((0, 0, -1, 1)))
-    def advance_to(self, number: int, off: int) -> None:
-        """To the very moment when something falls due, or just beside it."""
+    @rule(number=picks, off=st.sampled_from((0, 0, -1, 1)), to=st.sampled_from(("anything", "a lease's end")))
+    def advance_to(self, number: int, off: int, to: str) -> None:
+        """To the very moment when something falls due, or just beside it; when it is a lease, somebody looks."""
         now = self.clock.now()
-        times = set(self.leases.values())
-        for job in self.jobs.values():
-            times |= {job.scheduled_for, job.start_by or 0, job.kept_until or 0}
-        times |= {key.expires_at for _, key in self.sent if key} | {delivery.due_at for delivery in self.taken}
+        held = {job.worker for job in self.jobs.values() if job.state is State.RUNNING}
+        times = {end for worker, end in self.leases.items() if worker in held or to == "anything"}
+        if to == "anything":
+            for job in self.jobs.values():
+                times |= {job.scheduled_for, job.start_by or 0, job.kept_until or 0}
+            times |= {key.expires_at for _, key in self.sent if key} | {delivery.due_at for delivery in self.taken}
         moments = sorted(time for time in times if time > now)
         if moments:
             self.clock.advance((moments[number % len(moments)] + off - now) / 1000)
+        if to != "anything":
+            self.rescuable(100)
 
     @rule(
         what=st.sampled_from(("rescue", "rescue", "expire", "purge")),
