@@ -32,7 +32,7 @@ WRONG: list[tuple[list[str], int, str]] = [
         2,
         "'seconds' is no input; write key=value, or key:=json",
     ),
-    (["submit", "demo", "--url", "localhost:5079"], 2, "'localhost:5079' is no server; write a URL as in http://127.0.0.1:5079"),
+    (["submit", "demo", "--url", "localhost:5079"], 2, "'localhost:5079' is no server; write a URL"),
     (["submit", "demo", "--url", "http://127.0.0.1:1"], 3, "no server answers at http://127.0.0.1:1"),
     (["submit", "demo", "--app", "x:jobs"], 2, "--app gives the functions for --store"),
     (["submit", "demo", "--store", "memory://"], 2, "memory:// lives inside the server"),
