@@ -340,7 +340,10 @@ class Program(RuleBasedStateMachine):
 
     def apply(self, changes: list[Change]) -> list[Job | Stale]:
         self.told = [*self.told, *changes][-10:]
-        answers: list[Job | Stale] = self.same(lambda store: store.apply(changes))
+        expected, found = self.both(lambda store: store.apply(changes))
+        # Lines reported since the decision may be missing in what an answer counts.
+        assert list(map(uncounted, found)) == list(map(uncounted, expected))
+        answers: list[Job | Stale] = expected
         return answers
 
     @rule(step=st.sampled_from((1, 499, 500, 1_000, 1_000, 2_000, LEASE, 60_000, HOUR, 8 * 24 * HOUR, -500)))
@@ -508,6 +511,10 @@ class Program(RuleBasedStateMachine):
 
 def by_id(jobs: list[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: job.id)
+
+
+def uncounted(answer: Job | Stale) -> Job | Stale:
+    return replace(answer, logged=0) if isinstance(answer, Job) else answer
 
 
 def by_job(entry: Entry) -> tuple[str, int]:

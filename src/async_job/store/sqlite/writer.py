@@ -261,10 +261,10 @@ class Writer:
             "now": self._clock.now(),
         }
         try:
-            version = self._execute(statements.apply(tuple(change.fields)), values).get
+            written = self._execute(statements.apply(tuple(change.fields)), values).get
         except apsw.ConstraintError:
             return self._key_held(change)
-        if version is None:
+        if written is None:
             return self._not_applied(change)
         if lines:
             self._append_log(change.job.id, lines)
@@ -272,9 +272,9 @@ class Writer:
             self._outbox.put(change.deliveries)
         self._log_changes(1)
         self.ready = self.ready or change.state in (State.QUEUED, State.SCHEDULED)
+        version, logged = written
         if version == change.job.version + 1:
             life = lived(change.job.life, version, change.state)
-            logged = change.job.logged + len(lines)
             return replace(change.job, **change.fields, version=version, life=life, logged=logged)
         after = self._get(change.job.id)
         assert after is not None

@@ -10,7 +10,7 @@ WHERE id = :id AND state = :guard_state
         :guard_lapsed
         AND EXISTS (SELECT 1 FROM workers WHERE workers.id = jobs.worker AND workers.lease_end > :now)
     )
-RETURNING version;
+RETURNING version, logged;
 
 -- : trim — the change log keeps its newest entries
 DELETE FROM changes WHERE number <= (SELECT max(number) FROM changes) - ?;
