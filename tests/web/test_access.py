@@ -11,6 +11,7 @@ from async_job import Jobs
 from async_job.access.keys import SCOPES, AccessScope, Keys
 from async_job.web.app import operations
 from async_job.web.closing import Closing
+from async_job.web.handlers.documents import Documents
 from async_job.web.operation import Operation
 from support.web import Site, serve
 
@@ -20,7 +21,7 @@ GUID = "0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10"
 
 # What each route is expected to need, written down a second time: a route that is new, or asks for less, fails.
 NEEDS = {
-    "none": ["GET /healthz", "GET /readyz"],
+    "none": ["GET /healthz", "GET /readyz", "GET /openapi.json", "GET /docs", "GET /docs/{name}"],
     "create": [
         "POST /start-job",
         "POST /start-job/{type}",
@@ -63,7 +64,9 @@ NEEDS = {
 }
 EXPECTED = {route: needs for needs, routes in NEEDS.items() for route in routes}
 
-ROUTES = operations(Jobs(store="memory://"), Closing())
+JOBS = Jobs(store="memory://")
+ROUTES = Documents(JOBS, operations(JOBS, Closing())).described()
+"""As the application has them."""
 
 
 def name_of(route: Operation) -> str:
@@ -91,7 +94,7 @@ async def locked() -> AsyncIterator[Locked]:
 
 async def ask(site: Site, route: Operation, **headers: str) -> httpx.Response:
     """The route with something in each gap of its path. A stream is asked for as a page."""
-    path = route.path.format(id=GUID, type="demo", queue="other", name="other")
+    path = route.path.format(id=GUID, type="demo", queue="other", name="docs.css")
     return await site.request(
         route.method,
         path,
@@ -151,7 +154,7 @@ async def test_every_route_without_a_good_key(locked: Locked, route: Operation) 
 @pytest.mark.parametrize("route", ROUTES, ids=name_of)
 async def test_a_key_in_an_address_opens_nothing(locked: Locked, route: Operation) -> None:
     good = locked.keys["admin"]
-    path = route.path.format(id=GUID, type="demo", queue="other", name="other")
+    path = route.path.format(id=GUID, type="demo", queue="other", name="docs.css")
     for name in ("key", "api_key", "access_token", "ticket"):
         answer = await locked.site.request(route.method, path, params={name: good})
         if route.needs != "none":
