@@ -134,6 +134,7 @@ class Writer:
 
     def _type_submissions(self) -> None:
         """What starts a job by its type's name is one of the functions' submissions."""
+        self._schemas.components["BatchRequest"]["properties"]["jobs"]["items"] = self._schemas.batch_entry()
         known = [typed.submission for typed in self._typed.values()]
         self._schemas.components["Submission"] = {
             "title": "Submission",
@@ -252,7 +253,10 @@ LABELS: Final = {
 def _in_path(name: str, operation: Operation) -> dict[str, Any]:
     schema: Schema = {"type": "string", "pattern": NAME_PATTERN}
     found = {"name": name, "in": "path", "required": True, "schema": schema}
-    if name == "id" and "deliveries" not in operation.path:
+    if operation.path.startswith("/status-job"):
+        # The original answers to whatever is no id, too.
+        found |= {"schema": {"type": "string"}, "example": ID}
+    elif name == "id" and "deliveries" not in operation.path:
         found |= {"schema": {"type": "string", "format": "uuid"}, "example": ID}
     return found
 

@@ -161,7 +161,9 @@ def links(operation: Operation, status: int) -> dict[str, Any]:
 
 
 def _job_links(id: str) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         name: {"operationId": operation, "parameters": {"id": id}, "description": description}
         for name, (operation, description) in JOB_LINKS.items()
     }
+    ticket = {"operationId": "Streams.ticket", "requestBody": {"job": id}, "description": "Lets a browser follow it."}
+    return {**found, "ticket": ticket}

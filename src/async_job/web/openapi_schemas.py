@@ -13,6 +13,7 @@ from async_job.function import JobFunction
 from async_job.job_view import JobView, ProgressView
 from async_job.web.job_events import JobEvents, LogEvent, Reset, Snapshot, StateEvent
 from async_job.web.schemas import Submission
+from async_job.web.schemas_lists import WHICH_JOBS, BulkRequest
 
 Schema = dict[str, Any]
 
@@ -31,6 +32,8 @@ EVENT_DATA: Final = {
     "reset": Reset,
 }
 """What the data of each of a job's events is; for msgspec their union is none that it could read."""
+
+LIMITS: Final = ("minimum", "maximum", "pattern", "minLength", "maxLength", "maxProperties", "propertyNames")
 
 PROBLEM: Final[Schema] = {
     "title": "Problem",
@@ -77,6 +80,8 @@ class Schemas:
             return self._job_events()
         [schema], found = msgspec.json.schema_components([type], ref_template=PLACE + "{name}")
         self.components.update(found)
+        if type is BulkRequest:
+            self.components["BulkRequest"]["anyOf"] = WHICH_JOBS
         return schema
 
     def _job_events(self) -> Schema:
@@ -108,6 +113,14 @@ class Schemas:
         input = self._moved(function.input.json_schema, f"{type}.input")
         result = self._moved(function.result.json_schema, f"{type}.result")
         return FunctionSchemas(input, self._job(type, input, result), self._submission(type, input))
+
+    def batch_entry(self) -> Schema:
+        """What an entry of a batch has to be for the batch to be taken. That it can be no job is its own problem, and
+        no other entry's."""
+        self.of(Submission)
+        entry: Schema = loosened(self.components["Submission"])
+        self.components["BatchEntry"] = entry | {"title": "BatchEntry"}
+        return reference("BatchEntry")
 
     def _moved(self, schema: Schema, name: str) -> Schema:
         """The schema under this name. What it defines gets names that begin with it: functions may use different types
@@ -160,3 +173,10 @@ class Schemas:
 
 def reference(name: str) -> Schema:
     return {"$ref": PLACE + name}
+
+
+def loosened(value: Any) -> Any:
+    """A schema without the limits that are not checked as the JSON is read."""
+    if isinstance(value, dict):
+        return {name: loosened(item) for name, item in value.items() if name not in LIMITS}
+    return [loosened(item) for item in value] if isinstance(value, list) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -65,6 +65,27 @@ class BulkRequest(Struct, frozen=True, forbid_unknown_fields=True):
     all: bool = False
     dry_run: bool = False
     cursor: str | None = None
+
+
+def _some(name: str) -> dict[str, Any]:
+    """The schema of a filter that asks for this."""
+    least: dict[str, Any] = {"state": {"minItems": 1}, "labels": {"minProperties": 1}}
+    return {"type": "object", "required": [name], "properties": {name: least.get(name, {"type": "string"})}}
+
+
+NONE: Final = {"type": "null"}
+WHICH_JOBS: Final[list[dict[str, Any]]] = [
+    {
+        "required": ["ids"],
+        "properties": {"ids": {"type": "array"}, "filter": NONE, "all": {"const": False}, "cursor": NONE},
+    },
+    {"required": ["all"], "properties": {"ids": NONE, "all": {"const": True}}},
+    {
+        "required": ["filter"],
+        "properties": {"ids": NONE, "filter": {"anyOf": [_some(name) for name in Filter.__struct_fields__]}},
+    },
+]
+"""What a bulk request has to be besides, as alternatives of a JSON Schema; ``handlers.lists`` checks it."""
 
 
 class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):

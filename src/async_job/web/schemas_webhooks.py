@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from async_job.core.delivery import Delivery, DeliveryState
+from async_job.core.submission import NAME
 from async_job.job_view import time
 from async_job.webhooks.endpoints import Endpoint
 
@@ -12,7 +15,7 @@ from async_job.webhooks.endpoints import Endpoint
 class NewEndpoint(Struct, frozen=True, forbid_unknown_fields=True):
     """``secret``: ``whsec_`` and base64, as the receiver has it; without it one is made."""
 
-    name: str
+    name: Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME.pattern}$"})]
     url: str
     secret: str | None = None
 

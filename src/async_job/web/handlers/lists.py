@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -27,6 +29,8 @@ Q = TypeVar("Q", bound=Struct)
 USUAL_LIMIT: Final = 50
 MOST_IN_FULL: Final = 20
 LABEL: Final = "label."
+DATE: Final = re.compile(r"\d{4}-")
+"""How times begin."""
 
 decode_bulk = msgspec.json.Decoder(BulkRequest).decode
 
@@ -120,7 +124,13 @@ def convert_query(pairs: list[tuple[str, str]], type: type[Q]) -> Q:
     if len(values) < len(pairs):
         raise Problem(422, "invalid_request", "a parameter is given more than once")
     try:
-        return msgspec.convert(values, type, strict=False)
+        converted = msgspec.convert(values, type, strict=False)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise Problem(422, "invalid_request", reason, at=path.rstrip("`")) from error
+    for name, value in values.items():
+        # msgspec takes the word null for none at all, and numbers for times.
+        found = getattr(converted, name, UNSET)
+        if found is None or (isinstance(found, datetime) and not DATE.match(value)):
+            raise Problem(422, "invalid_request", f"{value[:80]!r} is no value for this parameter", at=f"$.{name}")
+    return converted
