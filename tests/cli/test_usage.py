@@ -11,6 +11,9 @@ from async_job.cli.main import app, main
 
 COMMANDS = ("serve", "worker", "submit", "status", "check", "settings")
 
+# An id that is none is not asked for.
+GUID = "01a20bc8-eae2-71de-918f-909fddd735af"
+
 WRONG: list[tuple[list[str], int, str]] = [
     (["subit"], 2, "No such command 'subit'. Did you mean 'submit'?; see `async-job --help`"),
     (["submit"], 2, "Missing argument 'TYPE'; see `async-job submit --help`"),
@@ -41,7 +44,7 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["submit", "demo", "x=1", "--store", "sqlite:///a.db"], 2, "the job takes no x; it takes seconds"),
     (["submit", "demo", "seconds=-1", "--store", "sqlite:///a.db"], 2, "$.seconds"),
     (["submit", "demo", "--store", "redis://127.0.0.1:1"], 3, "Redis cannot be reached"),
-    (["status", "x", "--url", "http://127.0.0.1:1"], 3, "start one by `async-job serve`"),
+    (["status", GUID, "--url", "http://127.0.0.1:1"], 3, "start one by `async-job serve`"),
     (["status", "x", "--store", "sqlite:///missing.db"], 2, "missing.db; name the store by --store"),
     (["check", "--store", "sqlite:///missing.db"], 2, "there is no file"),
     (["check", "--store", "memory://"], 2, "memory:// lives inside the server"),
