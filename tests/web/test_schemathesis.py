@@ -14,6 +14,14 @@ from async_job.access.keys import SCOPES, Keys
 from support.web import make_jobs, serve
 
 PHASES = ["Examples", "Coverage", "Fuzzing", "Stateful"]
+LINKED = {
+    "GET /v1/jobs/{id}",
+    "GET /v1/jobs/{id}/events",
+    "GET /v1/jobs/{id}/result",
+    "POST /v1/jobs/{id}/cancel",
+    "DELETE /v1/jobs/{id}",
+}
+"""What has to be reached with the id of a job that was made in the run."""
 
 
 @pytest.mark.realtime
@@ -26,9 +34,10 @@ async def test_schemathesis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         document: dict[str, Any] = (await site.get("/openapi.json")).json()
     # The operation that it has read the document from it leaves out.
     operations = sum(len(found) for path, found in document["paths"].items() if path != "/openapi.json")
-    statuses = statuses_of(tmp_path / "run.ndjson")
+    statuses, linked = read(tmp_path / "run.ndjson")
     with capsys.disabled():
         print("\n" + said[said.find("= SUMMARY") :], f"answers by status: {dict(sorted(statuses.items()))}")
+        print(f" reached by links: {dict(sorted(linked.items()))}")
     assert code == 0, said
     assert f"Selected: {operations}/{operations}" in said
     assert f"Tested: {operations}" in said
@@ -36,6 +45,7 @@ async def test_schemathesis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert f"✅ {phase}" in said
     assert statuses[202] > 100
     assert statuses[422] > 100
+    assert linked.keys() >= LINKED
     assert not [status for status in statuses if status >= 500]
 
 
@@ -48,7 +58,7 @@ async def run(directory: Path, url: str, *arguments: str) -> tuple[int, str]:
         *arguments,
         "--phases=examples,coverage,fuzzing,stateful",
         "--checks=all",
-        "--max-examples=2",
+        "--max-examples=30",
         "--seed=1",
         "--no-shrink",
         "--no-color",
@@ -72,20 +82,17 @@ async def run(directory: Path, url: str, *arguments: str) -> tuple[int, str]:
     return schemathesis.returncode or 0, said.decode()
 
 
-def statuses_of(report: Path) -> Counter[int]:
-    """How often each status was answered."""
-    found: Counter[int] = Counter()
-
-    def look(value: Any) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("status_code"), int):
-                found[value["status_code"]] += 1
-            for item in value.values():
-                look(item)
-        elif isinstance(value, list):
-            for item in value:
-                look(item)
-
+def read(report: Path) -> tuple[Counter[int], Counter[str]]:
+    """How often each status was answered, and how often each operation was reached by a link."""
+    statuses: Counter[int] = Counter()
+    linked: Counter[str] = Counter()
     for line in report.read_text("utf-8").splitlines():
-        look(json.loads(line))
-    return found
+        recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+        for interaction in recorder.get("interactions", {}).values():
+            if interaction["response"] is not None:
+                statuses[interaction["response"]["status_code"]] += 1
+        for case in recorder.get("cases", {}).values():
+            transition = case.get("transition") or case["value"].get("transition")
+            if transition is not None:
+                linked[transition["id"].rpartition(" -> ")[2]] += 1
+    return statuses, linked
