@@ -76,6 +76,25 @@ async def test_a_function_has_a_typed_operation(plain: Site) -> None:
     assert operation["security"] == [{"bearer": []}, {"header": []}]
 
 
+async def test_links_lead_from_a_new_job_to_what_can_be_done_with_it(plain: Site) -> None:
+    found = named(await read(plain))
+    places = {operation["operationId"]: name for name, operation in found.items()}
+    for name in ("POST /v1/jobs", "POST /v1/job-types/add/jobs", "POST /start-job/add", "POST /v1/jobs/batch"):
+        for status in {"200", "202"} & found[name]["responses"].keys():
+            links = found[name]["responses"][status]["links"].values()
+            assert {places[link["operationId"]] for link in links} == {
+                "GET /status-job/{id}",
+                "GET /v1/jobs/{id}",
+                "GET /v1/jobs/{id}/events",
+                "GET /v1/jobs/{id}/result",
+                "POST /v1/jobs/{id}/cancel",
+                "POST /v1/jobs/{id}/retry",
+                "POST /v1/jobs/{id}/rerun",
+                "DELETE /v1/jobs/{id}",
+                "POST /v1/tickets",
+            }
+
+
 async def test_examples_are_as_the_schemas_say(plain: Site) -> None:
     document = await read(plain)
     examples = [body for body in bodies(document) if "example" in body]

