@@ -7,6 +7,7 @@ The fields of ``Settings`` are the one list. From their annotations come the che
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_address
@@ -21,9 +22,13 @@ from async_job.store.redis.connection_string import masked as masked_url
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+SIZES: Final = {"KiB": KIB, "MiB": MIB, "GiB": GIB}
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 CENTURY: Final = 36_525 * DAY
+LEAST_MEMORY: Final = 64 * MIB
+"""A worker takes about as much before it has imported anything of its user's."""
 NAME_PATTERN: Final = rf"^{NAME.pattern}\Z"
 FERNET_KEY: Final = "[A-Za-z0-9_-]{43}="
 NAME_RULE: Final = "1 to 64 letters, digits or any of _ . -"
@@ -118,6 +123,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     stall_timeout: Annotated[
         float, _seconds("A worker process that gives no sign of life for so long is killed.", least=1)
     ] = 120.0
+    worker_memory_limit: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * GIB,
+            description="A worker process, or a child process of one, that takes more memory is killed; 0: no limit.",
+            extra={"unit": "bytes", "allowed": f"0, or bytes from {LEAST_MEMORY // MIB}MiB on, as in 1GiB; on Linux"},
+        ),
+    ] = 0
     demo_seconds: Annotated[float, _seconds("How long the built-in job `demo` takes.")] = 30.0
     keep_succeeded: Annotated[float, _kept("succeeded")] = DAY
     keep_cancelled: Annotated[float, _kept("cancelled")] = DAY
@@ -234,6 +248,12 @@ def shown(value: object) -> str:
     if isinstance(value, tuple | list):
         return ",".join(str(part) for part in value)
     return str(value)
+
+
+def size_of(text: str) -> int | str:
+    """The bytes that a text like ``1GiB`` or ``1.5 MiB`` stands for; any other text as it is."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(KiB|MiB|GiB)\s*", text, re.ASCII)
+    return int(float(found[1]) * SIZES[found[2]]) if found else text
 
 
 def is_loopback(host: str) -> bool:

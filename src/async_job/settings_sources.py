@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from async_job.errors import SettingsError
-from async_job.settings import MASK, Setting, Settings, described, shown
+from async_job.settings import LEAST_MEMORY, MASK, Setting, Settings, described, shown, size_of
 from async_job.store.open import check_url
 from async_job.store.redis.connection_string import masked as masked_url
 
@@ -133,6 +133,8 @@ def _checked(found: Found) -> Any:
     value = found.value
     if found.name == "queues" and isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
+    if setting.unit == "bytes" and isinstance(value, str):
+        value = size_of(value)
     try:
         checked: Any = msgspec.convert(value, setting.type, strict=not found.text)
     except msgspec.ValidationError as error:
@@ -164,4 +166,15 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
         raise SettingsError(
             f"max_body is {settings.max_body} ({origins['max_body']}) and max_input is {settings.max_input} "
             f"({origins['max_input']}); max_body has to be at least max_input"
+        )
+    limit = settings.worker_memory_limit
+    if 0 < limit < LEAST_MEMORY:
+        raise SettingsError(
+            f"worker_memory_limit is {limit} ({origins['worker_memory_limit']}); it has to be 0 or at least "
+            f"{LEAST_MEMORY}, as a worker takes about that before it runs anything"
+        )
+    if limit and not Path("/proc/self/statm").exists():
+        raise SettingsError(
+            f"worker_memory_limit is set ({origins['worker_memory_limit']}), and can only be held on Linux, where "
+            "/proc says how much memory a process takes; leave it out here"
         )

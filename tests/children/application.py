@@ -22,6 +22,7 @@ from async_job.jobs import Jobs
 
 jobs = Jobs(store="memory://")
 calls = 0
+kept: list[bytes] = []
 colour = contextvars.ContextVar("colour", default="none")
 
 
@@ -192,6 +193,19 @@ def end_at_once(code: int) -> None:
 @jobs.job(runner="process")
 def segfault() -> None:
     ctypes.string_at(0)
+
+
+@jobs.job(runner="process")
+def take_memory(mib: int, seconds: float) -> int:
+    taken = b"x" * (mib << 20)
+    time.sleep(seconds)
+    return len(taken)
+
+
+@jobs.job(runner="process")
+def keep_memory(mib: int) -> int:
+    kept.append(b"x" * (mib << 20))
+    return os.getpid()
 
 
 @jobs.job(runner="process")

@@ -380,6 +380,27 @@ async def test_an_application_that_cannot_be_imported_is_told(
     assert died.value.cause.startswith("could not start")
 
 
+async def test_a_child_that_takes_too_much_memory_is_killed(make: Make) -> None:
+    children = make(worker_memory_limit=150 << 20)
+    assert await call(children, "take_memory", mib=10, seconds=0) == 10 << 20
+    for fresh in (False, True):
+        with pytest.raises(ChildDied) as died:
+            await call(children, "take_memory", fresh=fresh, mib=300, seconds=60)
+        assert (died.value.reason, "memory" in died.value.cause) == ("memory", True)
+    with pytest.raises(ChildDied) as died:
+        await call(children, "kill_itself", number=9)
+    assert died.value.reason == ""
+
+
+async def test_a_child_that_holds_too_much_memory_gets_no_other_job(make: Make) -> None:
+    children = make(worker_memory_limit=150 << 20)
+    pid, _ = await call(children, "where")
+    # It may be looked at before its job has ended.
+    with contextlib.suppress(ChildDied):
+        await call(children, "keep_memory", mib=200)
+    assert (await call(children, "where"))[0] != pid
+
+
 async def begin(children: Children, active: ActiveRun) -> asyncio.Task[bytes]:
     """The run, when its function has said something."""
     task = asyncio.create_task(children.run(active))

@@ -287,6 +287,13 @@ class TestCrashes:
         assert job.error == ErrorInfo(kind=ErrorKind.CRASHED, message="signal 9", retryable=True, at=NOW)
         assert job.scheduled_for == NOW - 9_000, "it keeps its rank"
 
+    def test_a_death_that_has_a_reason_keeps_it(self) -> None:
+        job = after(job_in(State.RUNNING), Crashed(TOKEN, "too much", alone=False, reason="memory"))
+        assert (job.state, job.reason, job.crashes, job.suspect) == (State.QUEUED, "memory", 0, True)
+        assert job.attempts[-1].reason == "memory"
+        job = after(job_in(State.RUNNING, crashes=4), Crashed(TOKEN, "too much", alone=True, reason="memory"))
+        assert (job.state, job.reason, job.crashes) == (State.FAILED, "memory", 5)
+
     def test_among_others_it_is_suspect_and_charged_nothing(self) -> None:
         job = after(job_in(State.RUNNING, crashes=4), Crashed(TOKEN, "signal 9", alone=False))
         assert (job.state, job.crashes, job.suspect) == (State.QUEUED, 4, True)

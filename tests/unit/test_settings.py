@@ -93,8 +93,9 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path) -> None:
     other = {
         "store": "memory://", "namespace": "shop", "host": "::1", "port": "80", "allow_open": "true", "workers": "0",
         "concurrency": "1", "processes": "7", "queues": "a, b", "strict": "1", "lease": "9", "renew": "0.5",
-        "grace": "0", "stall_timeout": "2.5", "demo_seconds": "0", "keep_succeeded": "0", "keep_cancelled": "1",
-        "keep_expired": "2", "keep_failed": "3", "max_input": "10", "max_body": "11", "max_result": "12",
+        "grace": "0", "stall_timeout": "2.5", "worker_memory_limit": "2GiB", "demo_seconds": "0",
+        "keep_succeeded": "0", "keep_cancelled": "1", "keep_expired": "2", "keep_failed": "3",
+        "max_input": "10", "max_body": "11", "max_result": "12",
         "max_depth": "3", "max_wait": "0", "max_queued": "7", "max_oldest": "60", "head_deadline": "1",
         "body_deadline": "2", "allow_eviction": "TRUE", "webhook_key": f"{'k' * 43}=",
         "webhook_allow_private": "true", "webhook_allow_http": "1", "log_level": "debug", "log_format": "json",
@@ -134,6 +135,22 @@ def test_a_pyproject_of_another_tool_is_left_alone(tmp_path: Path) -> None:
     assert load_in(tmp_path, pyproject="[tool.ruff]\nline-length = 120\n").origins["port"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("written", "bytes"),
+    [
+        ("1GiB", 1 << 30),
+        ("1.5 GiB", 3 << 29),
+        ("512MiB", 512 << 20),
+        (" 65536 KiB ", 64 << 20),
+        ("1073741824", 1 << 30),
+    ],
+)
+def test_sizes_are_bytes_or_have_a_unit(tmp_path: Path, written: str, bytes: int) -> None:
+    assert load_in(tmp_path, flags={"worker_memory_limit": written}).settings.worker_memory_limit == bytes
+    toml = f'worker_memory_limit = "{written}"' if "i" in written else f"worker_memory_limit = {written}"
+    assert load_in(tmp_path, toml=toml).settings.worker_memory_limit == bytes
+
+
 SECONDS = "a number of seconds from"
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     # An argument, a flag, a file and a variable that are no setting.
@@ -152,6 +169,12 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"toml": "lease = nan"}, ["lease is 'nan' (async-job.toml)", f"{SECONDS} 0.1 to 3600"]),
     ({"toml": "strict = 1"}, ["strict is '1' (async-job.toml)", "true or false"]),
     ({"environ": {"ASYNC_JOB_LEASE": "15s"}}, ["lease is '15s' (ASYNC_JOB_LEASE)", f"{SECONDS} 0.1 to 3600"]),
+    ({"environ": {"ASYNC_JOB_WORKER_MEMORY_LIMIT": "1GB"}}, ["worker_memory_limit is '1GB'", "as in 1GiB"]),
+    ({"toml": 'worker_memory_limit = "-1GiB"'}, ["worker_memory_limit is '-1GiB'", "as in 1GiB"]),
+    (
+        {"toml": "worker_memory_limit = 1000000"},
+        ["worker_memory_limit is 1000000 (async-job.toml)", "at least 67108864"],
+    ),
     ({"environ": {"ASYNC_JOB_STRICT": "maybe"}}, ["strict is 'maybe' (ASYNC_JOB_STRICT)", "true or false"]),
     ({"environ": {"ASYNC_JOB_DEMO_SECONDS": "86401"}}, ["demo_seconds is '86401'", f"{SECONDS} 0 to 86400"]),
     ({"environ": {"ASYNC_JOB_LOG_LEVEL": "loud"}}, ["log_level is 'loud'", "debug, info, warning or error"]),

@@ -31,6 +31,7 @@ def held(id: str = "a", token: str = "w:1", **fields: object) -> Job:
         (End(code=0), "exit code 0"),
         (End(code=-signal.SIGTERM), "SIGTERM"),
         (End(code=-signal.SIGKILL, killed=Killed.STALLED), "no sign of life"),
+        (End(code=-signal.SIGKILL, killed=Killed.MEMORY), "worker_memory_limit"),
     ],
 )
 def test_a_process_that_died_is_charged_to_the_job_that_was_alone(end: End, cause: str) -> None:
@@ -38,8 +39,9 @@ def test_a_process_that_died_is_charged_to_the_job_that_was_alone(end: End, caus
     alone = outcome_of(end, held(), held=1, now=NOW)
     assert isinstance(alone, Crashed)
     assert (alone.token, alone.alone) == ("w:1", True)
+    assert alone.reason == ("memory" if end.killed is Killed.MEMORY else "")
     assert cause in alone.cause
-    assert outcome_of(end, held(), held=2, now=NOW) == Crashed("w:1", alone.cause, alone=False)
+    assert outcome_of(end, held(), held=2, now=NOW) == Crashed("w:1", alone.cause, alone=False, reason=alone.reason)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,15 @@ Each setting has a default, and can be set in five places. Where it is set in se
 5. options of the command, where it has one: `async-job serve --store redis://localhost:6379`
 
 `async-job settings` prints the value of each and where it comes from. A value that cannot be used, or a name that is
-no setting, stops the start with a message that names it and its place. Durations are in seconds, sizes in bytes. A
-variable that is empty counts as not set, and lists are written with commas there (`ASYNC_JOB_QUEUES=mail,default`).
+no setting, stops the start with a message that names it and its place. Durations are in seconds; sizes are in bytes,
+or written as `512KiB`, `64MiB` or `1GiB`. A variable that is empty counts as not set, and lists are written with
+commas there (`ASYNC_JOB_QUEUES=mail,default`).
+
+`worker_memory_limit` is compared with the resident memory of each worker process, and of each child process of one,
+ten times a second. What a killed process held comes back with the reason `memory`: the one job that it held is
+charged with a crash, of several each runs alone next. Jobs that run inside your own application (`memory://`,
+`lifespan(jobs)`) are not held to it, unless they have `runner="process"`; processes that a job starts are not
+counted.
 
 The .NET original's variable `ConnectionStrings__Redis` sets the store as well, in the syntax of StackExchange.Redis
 (`localhost:6379,password=…`) or as a URL; `ASYNC_JOB_STORE` beats it. `ASYNC_JOB_URL` and

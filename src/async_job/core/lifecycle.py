@@ -96,11 +96,13 @@ class NotKnown(Struct, frozen=True):
 
 class Crashed(Struct, frozen=True):
     """The process that ran the job died. ``cause`` says how (a signal, an exit code, memory). ``alone``: it ran
-    nothing else, so this job did it; otherwise nobody knows which, and each runs alone next."""
+    nothing else, so this job did it; otherwise nobody knows which, and each runs alone next. ``reason`` is the one
+    that the job comes back with, if there is a better word than "crashed" or "suspect"."""
 
     token: str
     cause: str
     alone: bool
+    reason: str = ""
 
 
 class LeaseLapsed(Struct, frozen=True):
@@ -200,11 +202,11 @@ def _crash(job: Job, event: Crashed, now: int, retention: Retention) -> Change:
     if job.cancel_requested_at is not None:
         fields = _cancelled(job, "cancelled", now, retention, error)
     elif event.alone and crashes >= job.max_crashes:
-        fields = _end(State.FAILED, "crashed", now, retention)
+        fields = _end(State.FAILED, event.reason or "crashed", now, retention)
         fields["error"] = error
-        fields["attempts"] = _attempts(job, "crashed", now, error)
+        fields["attempts"] = _attempts(job, fields["reason"], now, error)
     else:
-        fields = _state(State.QUEUED, "crashed" if event.alone else "suspect", now)
+        fields = _state(State.QUEUED, event.reason or ("crashed" if event.alone else "suspect"), now)
         fields["suspect"] = True
         fields["error"] = error
         fields["attempts"] = _attempts(job, fields["reason"], now, error)

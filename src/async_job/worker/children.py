@@ -19,6 +19,7 @@ import msgspec
 
 from async_job.core.job import ErrorInfo
 from async_job.errors import WorkerError
+from async_job.logs import get_logger
 from async_job.settings import MIB, Settings
 from async_job.worker.active import ActiveRun
 from async_job.worker.frames import (
@@ -35,13 +36,20 @@ from async_job.worker.frames import (
     encode,
 )
 from async_job.worker.launch import Launch
+from async_job.worker.memory import resident
+from async_job.worker.verdict import Killed
 
 NOTICE: Final = 0.5
 """Seconds for a plain function to see ``ctx.cancelled`` and return, before it gets a SIGTERM."""
 STOP: Final = 2.0
 """Seconds from a cancel to the SIGKILL; an ``async def`` has all of them for its clean-up."""
+WEIGH_EVERY: Final = 0.1
+"""Seconds between two looks at how much memory a child that runs a job takes."""
 LEAVE: Final = 1.0
 """Seconds for an idle process to end by itself when it is no longer needed."""
+
+
+log = get_logger()
 
 
 class ChildRaised(WorkerError):
@@ -53,11 +61,12 @@ class ChildRaised(WorkerError):
 
 
 class ChildDied(WorkerError):
-    """The child process has died. ``cause`` says how."""
+    """The child process has died. ``cause`` says how, ``reason`` is that of a ``Crashed``."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, reason: str = "") -> None:
         super().__init__(f"child process: {cause}")
         self.cause = cause
+        self.reason = reason
 
 
 class Child:
@@ -65,9 +74,15 @@ class Child:
     started ends with it."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        memory_limit: int,
     ) -> None:
         self.runs = 0
+        self._memory_limit = memory_limit
+        self._too_large = False
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -100,7 +115,7 @@ class Child:
             except BaseException:
                 writer.close()
                 raise
-        child = cls(process, reader, writer)
+        child = cls(process, reader, writer, settings.worker_memory_limit)
         try:
             await child._become_ready()
         except BaseException:
@@ -125,12 +140,27 @@ class Child:
     @property
     def usable(self) -> bool:
         """Whether it can run another job."""
-        return not self._busy and self._process.returncode is None and not self._reader.at_eof()
+        ended = self._process.returncode is not None or self._reader.at_eof()
+        return not self._busy and not ended and not self._takes_too_much()
+
+    def _takes_too_much(self) -> bool:
+        return bool(self._memory_limit) and resident(self._process.pid) > self._memory_limit
+
+    async def _hold_to_limit(self) -> None:
+        """Kills the process when it takes too much memory; ends by that or by cancellation."""
+        while True:
+            await asyncio.sleep(WEIGH_EVERY)
+            if self._takes_too_much():
+                self._too_large = True
+                log.warning("killing a child process", pid=self._process.pid, why=str(Killed.MEMORY))
+                await self.kill()
+                return
 
     async def run(self, active: ActiveRun) -> bytes:
         """See ``Children.run``."""
         self.runs += 1
         self._busy = True
+        holding = asyncio.create_task(self._hold_to_limit()) if self._memory_limit else None
         try:
             self._send(Run(active.job))
             return await self._answer(active)
@@ -140,6 +170,9 @@ class Child:
             self._stopping = asyncio.create_task(self._stop(active))
             await asyncio.shield(self._stopping)
             raise
+        finally:
+            if holding is not None:
+                holding.cancel()
 
     async def _answer(self, active: ActiveRun) -> bytes:
         """Passes on what the job says until it ends."""
@@ -185,14 +218,18 @@ class Child:
         try:
             line = await self._reader.readline()
             if not line.endswith(b"\n"):
-                raise ChildDied(await self._cause_of_death())
+                raise await self._death()
             frame: FromChild = decode_from_child(line)
             return frame
         except ConnectionError as error:
-            raise ChildDied(await self._cause_of_death()) from error
+            raise await self._death() from error
         except (ValueError, msgspec.DecodeError) as error:
             await self.kill()
             raise ChildDied("wrote to the socket that is the worker's, and was killed") from error
+
+    async def _death(self) -> ChildDied:
+        cause = await self._cause_of_death()
+        return ChildDied(f"killed: {Killed.MEMORY}", "memory") if self._too_large else ChildDied(cause)
 
     async def _cause_of_death(self) -> str:
         try:

@@ -45,7 +45,7 @@ class Executor:
         except ChildRaised as error:
             outcome = Failed(active.token, error.error)
         except ChildDied as error:
-            outcome = Crashed(active.token, error.cause, alone=True)
+            outcome = Crashed(active.token, error.cause, alone=True, reason=error.reason)
         except OutdatedInput as error:
             outcome = self._invalid(active, ErrorKind.INVALID_INPUT, str(error))
         except InvalidResult as error:

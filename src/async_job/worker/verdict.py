@@ -17,6 +17,7 @@ class Killed(StrEnum):
     """Why the supervisor killed a process."""
 
     DEADLINE = "a job did not end when its time was up"
+    MEMORY = "it took more memory than worker_memory_limit allows"
     STALLED = "it gave no sign of life"
     OVERSTAYED = "it did not end when asked to"
 
@@ -76,7 +77,8 @@ def outcome_of(end: End, job: Job, *, held: int, now: int) -> Outcome:
         if (job.id, token) != (end.deadline.job, end.deadline.token):
             return Released(token, reason="neighbour")
         return Failed(token, _timed_out(job, now), isolate=True)
-    return Crashed(token, end.cause, alone=held == 1)
+    reason = "memory" if end.killed is Killed.MEMORY else ""
+    return Crashed(token, end.cause, alone=held == 1, reason=reason)
 
 
 def _timed_out(job: Job, now: int) -> ErrorInfo:

@@ -1,4 +1,4 @@
-"""The watchdog: kills processes whose time is up, and those that give no sign of life."""
+"""The watchdog: kills processes whose time is up, that take too much memory, or that give no sign of life."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from async_job.worker.memory import resident
 from async_job.worker.verdict import Killed
 from async_job.worker.watched import WatchedProcess
 
@@ -29,8 +30,10 @@ async def keep_watch(processes: Callable[[], Iterable[WatchedProcess]], stall_ti
             patient_until = now + ASLEEP
             for process in processes():
                 process.heard_at = now
-        if now >= patient_until:
-            for process in processes():
+        for process in processes():
+            if process.memory_limit and resident(process.pid) > process.memory_limit:
+                process.kill(Killed.MEMORY)
+            elif now >= patient_until:
                 _look_at(process, now, stall_timeout)
 
 

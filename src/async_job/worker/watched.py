@@ -39,8 +39,12 @@ class Sign(Struct, frozen=True):
 class WatchedProcess:
     """One process from its start to its end. Made by ``start``."""
 
-    def __init__(self, name: str, process: Process, signs: int, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, process: Process, signs: int, on_ready: Callable[[], None], memory_limit: int
+    ) -> None:
         self.name = name
+        self.memory_limit = memory_limit
+        """Bytes; 0: none."""
         self.deadline: Deadline | None = None
         self.heard_at = time.monotonic()
         self._process = process
@@ -75,7 +79,8 @@ class WatchedProcess:
             raise
         finally:
             os.close(writing)
-        return cls(name, process, reading, on_ready)
+        limit = launch.settings.worker_memory_limit if launch.worker else 0
+        return cls(name, process, reading, on_ready, limit)
 
     @property
     def pid(self) -> int:
