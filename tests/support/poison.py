@@ -1,0 +1,42 @@
+"""The jobs of `support.ledger`, and some that end the process they run in or do not end at all.
+
+Whatever dies by itself writes that down before, as the faults that tests do to processes are.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+
+from async_job import Context
+from support.ledger import jobs, note, write
+
+__all__ = ["jobs"]
+
+
+def _write_fault(kind: str) -> None:
+    note(os.environ["LEDGER"], "fault", kind, pid=os.getpid())
+
+
+@jobs.job
+async def kill_itself(context: Context, seconds: float) -> None:
+    write(context, "start")
+    _write_fault("SIGKILL")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@jobs.job
+async def segfault(context: Context, seconds: float) -> None:
+    write(context, "start")
+    _write_fault("SIGSEGV")
+    ctypes.string_at(0)
+
+
+@jobs.job
+async def take_memory(context: Context, seconds: float) -> int:
+    """Twice what a worker may have."""
+    write(context, "start")
+    _write_fault("memory")
+    taken = b"x" * (2 * jobs.settings.worker_memory_limit)
+    await asyncio.sleep(seconds)
+    return len(taken)
