@@ -55,6 +55,14 @@ async def work(context: Context, seconds: float) -> int:
 
 
 @jobs.job
+async def fail(context: Context, seconds: float) -> int:
+    """Raises each time, after a while."""
+    write(context, "start")
+    await asyncio.sleep(seconds)
+    raise ValueError(f"attempt {context.attempt} fails")
+
+
+@jobs.job
 async def talk(context: Context, seconds: float) -> int:
     """Says all the while in its log which attempt it is."""
     write(context, "start")
