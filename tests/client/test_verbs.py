@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
-from async_job import Job, Jobs, WaitTimeout
-from async_job.core.submission import Options
+from async_job import InvalidInput, Job, Jobs, UniqueKeyHeld, UnknownType, WaitTimeout
+from async_job.core.submission import OnConflict, Options
 from support.clients import Asker, Point
 
 HIDDEN = {"token", "suspect", "timeout", "unique_key", "owner", "webhook", "life", "logged"}
@@ -113,3 +113,32 @@ async def test_the_same_key_makes_one_job(client: Asker, jobs: Jobs) -> None:
     second = await client.ask("submit", "add", {"a": 1}, key="order-7")
     other = await client.ask("submit", "add", {"a": 1})
     assert first.id == second.id != other.id
+
+
+async def test_many_jobs_are_submitted_at_once(client: Asker, jobs: Jobs) -> None:
+    middle = jobs.function("middle")
+    answers = await client.ask(
+        "submit_many",
+        [middle.request([Point(1, 2), Point(3, 6)]), ("add", {"a": 1}), ("add", {"a": 5}, Options(delay=1000))],
+    )
+    assert await client.ask("result", of=answers[0]) == Point(2, 4)
+    assert await client.ask("result", of=answers[1]) == 2
+    assert (await client.ask("job", of=answers[2])).state == "scheduled"
+
+
+async def test_what_is_wrong_with_one_of_many_does_not_hold_up_the_others(client: Asker) -> None:
+    once = Options(unique_key="one", on_conflict=OnConflict.REJECT, delay=1000)
+    answers = await client.ask(
+        "submit_many", [("add", {"b": 1}), ("no-such", {}), ("add", {"a": 1}, once), ("add", {"a": 2}, once)]
+    )
+    assert [type(answer) for answer in answers[:2]] == [InvalidInput, UnknownType]
+    assert isinstance(answers[3], UniqueKeyHeld)
+    assert answers[3].job.id == answers[2].id
+
+
+async def test_more_than_a_batch_goes_in_several(client: Asker, jobs: Jobs) -> None:
+    many = [("add", {"a": n}, Options(delay=1000)) for n in range(1001)]
+    first = await client.ask("submit_many", many, key="twice")
+    again = await client.ask("submit_many", many, key="twice")
+    assert len({handle.id for handle in first}) == 1001
+    assert [handle.id for handle in again] == [handle.id for handle in first]

@@ -15,7 +15,8 @@ class Point:
 
 
 def make_jobs(store_url: str = "memory://") -> Jobs:
-    jobs = Jobs(store=store_url)
+    # Some of these never end; nobody waits for them.
+    jobs = Jobs(store=store_url, grace=0.1)
 
     @jobs.job
     async def add(a: int, b: int = 1) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -13,12 +13,14 @@ from async_job.client import connecting
 from async_job.client.following import JobEvent
 from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
-from async_job.client.verbs import Verbs, new_job
+from async_job.client.verbs import ToSubmit, Verbs, new_batch, new_job
 from async_job.core.job import Job
 from async_job.core.query import Query
 from async_job.core.submission import Options
+from async_job.errors import AsyncJobError
 from async_job.finding import Page
 from async_job.function import JobFunction
+from async_job.submitting import Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,6 +67,17 @@ class AsyncClient:
         """Stores a job; it is durable when this returns. See ``Client.submit``."""
         job = await self._take(self._verbs.submit(new_job(what, args, kwargs)))
         return AsyncRemoteJob(self, job, what if isinstance(what, JobFunction) else None)
+
+    async def submit_many(
+        self, jobs: Sequence[ToSubmit], *, key: str | None = None
+    ) -> list[AsyncRemoteJob[Any] | AsyncJobError]:
+        """Stores many jobs at once; one answer each, in order. See ``Client.submit_many``."""
+        answers = await self._take(self._verbs.submit_many(new_batch(jobs), key))
+        functions = [job.function if isinstance(job, Request) else None for job in jobs]
+        return [
+            answer if isinstance(answer, AsyncJobError) else AsyncRemoteJob(self, answer, function)
+            for answer, function in zip(answers, functions, strict=True)
+        ]
 
     async def get(self, id: str) -> Job:
         """The job as it is now. Raises ``JobNotFound``."""

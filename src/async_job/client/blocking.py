@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -13,12 +13,14 @@ from async_job.client import connecting
 from async_job.client.following import JobEvent
 from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
-from async_job.client.verbs import Verbs, new_job
+from async_job.client.verbs import ToSubmit, Verbs, new_batch, new_job
 from async_job.core.job import Job
 from async_job.core.query import Query
 from async_job.core.submission import Options
+from async_job.errors import AsyncJobError
 from async_job.finding import Page
 from async_job.function import JobFunction
+from async_job.submitting import Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +82,26 @@ class Client:
         """
         job = self._take(self._verbs.submit(new_job(what, args, kwargs)))
         return RemoteJob(self, job, what if isinstance(what, JobFunction) else None)
+
+    def submit_many(self, jobs: Sequence[ToSubmit], *, key: str | None = None) -> list[RemoteJob[Any] | AsyncJobError]:
+        """Stores many jobs at once, much cheaper than one by one; one answer each, in order. A job that cannot be
+        taken is answered by the error that ``submit`` would raise, and does not hold up the others.
+
+        Args:
+            jobs: ``function.request(…)`` with the function's own arguments, or ``(type, input)`` or
+                ``(type, input, options)``.
+            key: an idempotency key for a request that a later run of this program may repeat.
+
+        Raises:
+            InvalidInput: an input cannot be written as JSON, or the whole is too large; nothing was stored.
+            ServerError, StoreError: they cannot be stored.
+        """
+        answers = self._take(self._verbs.submit_many(new_batch(jobs), key))
+        functions = [job.function if isinstance(job, Request) else None for job in jobs]
+        return [
+            answer if isinstance(answer, AsyncJobError) else RemoteJob(self, answer, function)
+            for answer, function in zip(answers, functions, strict=True)
+        ]
 
     def get(self, id: str) -> Job:
         """The job as it is now. Raises ``JobNotFound``."""

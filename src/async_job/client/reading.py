@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from async_job.client.refusals import Problem
 from async_job.core.job import Attempt, ErrorInfo, Job, Progress, State
 from async_job.errors import ServerError
 from async_job.job_view import AttemptView, ErrorView, JobView, ProgressView
@@ -26,6 +27,18 @@ class ReceivedList(Struct, frozen=True):
     items: list[ReceivedJob]
     next_cursor: str | None
     complete: bool
+
+
+class ReceivedItem(Struct, frozen=True):
+    """What became of one job of a batch."""
+
+    status: int
+    job: ReceivedJob | None = None
+    problem: Problem = Problem("")
+
+
+class ReceivedBatch(Struct, frozen=True):
+    items: list[ReceivedItem]
 
 
 class JobType(Struct, frozen=True):

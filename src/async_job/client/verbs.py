@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from async_job.client.following import Following
-from async_job.client.reading import JobType, JobTypes, ReceivedJob, ReceivedList, decode, read_job
+from async_job.client.reading import JobType, JobTypes, ReceivedBatch, ReceivedJob, ReceivedList, decode, read_job
 from async_job.client.refusals import CONFLICTS, Problem, error_of, read_problem
 from async_job.client.steps import Call, Pause, Reply, Steps, ask
 from async_job.core.job import Job, State
@@ -19,7 +20,7 @@ from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import (
     AlreadyFinished,
-    Conflict,
+    AsyncJobError,
     InvalidInput,
     InvalidOptions,
     JobNotFound,
@@ -32,6 +33,7 @@ from async_job.function import JobFunction
 from async_job.ids import new_id
 from async_job.job_view import time as rfc3339
 from async_job.outcome import not_within, result_of
+from async_job.submitting import Request
 
 HOLD: Final = 20
 """Seconds for which the server is asked to hold an answer back; a proxy in between may cut longer ones."""
@@ -39,6 +41,14 @@ POLL: Final = 0.1
 """Seconds between two readings when there is no whole second left to wait, or the server does not hold back."""
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 JSON: Final = {"Content-Type": "application/json"}
+MOST_AT_ONCE: Final = 1000
+"""Jobs in one batch; a server takes no more."""
+LARGEST_BATCH: Final = 3 << 20
+"""Bytes of one batch, below the 4 MiB that a server takes unless it is set otherwise."""
+
+
+ToSubmit: TypeAlias = Request[Any] | tuple[str, Any] | tuple[str, Any, Options]
+"""One of several jobs to submit: ``function.request(…)``, or a type's name with its input, and maybe its options."""
 
 
 class NewJob(Struct, frozen=True):
@@ -77,6 +87,31 @@ def _job_of_type(type: str, input: Any = None, options: Options | None = None, k
     return NewJob(type, text, options or Options(), key)
 
 
+def new_batch(jobs: Sequence[ToSubmit]) -> list[NewJob]:
+    """What ``submit_many`` was given: requests of functions, or types with their input and options. See ``new_job``."""
+    return [
+        NewJob(job.function.type, job.input, job.options)
+        if isinstance(job, Request)
+        else _job_of_type(job[0], job[1], job[2] if len(job) == 3 else None)
+        for job in jobs
+    ]
+
+
+def batches(jobs: Sequence[NewJob]) -> Iterator[list[bytes]]:
+    """The jobs' bodies, as many together as a server takes at once."""
+    bodies: list[bytes] = []
+    size = 0
+    for job in jobs:
+        body = job.body
+        if bodies and (len(bodies) == MOST_AT_ONCE or size + len(body) > LARGEST_BATCH):
+            yield bodies
+            bodies, size = [], 0
+        bodies.append(body)
+        size += len(body)
+    if bodies:
+        yield bodies
+
+
 def list_parameters(query: Query, cursor: str | None, limit: int | None, full: bool) -> dict[str, str]:
     """The parameters of ``GET /v1/jobs``.
 
@@ -112,6 +147,23 @@ class Verbs:
         headers = {**JSON, "Idempotency-Key": job.key or new_id()}
         reply = yield from self._ask(Call("POST", "/v1/jobs", headers, body=job.body))
         return (yield from self._job(reply))
+
+    def submit_many(self, jobs: Sequence[NewJob], key: str | None) -> Steps[list[Job | AsyncJobError]]:
+        """Stores the jobs, batch by batch; one answer each, in order."""
+        key = key or new_id()
+        answers: list[Job | AsyncJobError] = []
+        for number, bodies in enumerate(batches(jobs)):
+            headers = {**JSON, "Idempotency-Key": f"{key}-{number}" if number else key}
+            body = b'{"jobs":[' + b",".join(bodies) + b"]}"
+            reply = yield from self._ask(Call("POST", "/v1/jobs/batch", headers, body=body))
+            if not reply.is_good:
+                yield from self._refuse(reply)
+            for item in decode(reply.body, ReceivedBatch, self._url).items:
+                if item.job is not None:
+                    answers.append(read_job(item.job))
+                else:
+                    answers.append((yield from self._error(item.problem, item.status)))
+        return answers
 
     def get(self, id: str, hold: int = 0) -> Steps[Job]:
         """The job as it is, or as it is when it has ended or ``hold`` seconds are over."""
@@ -216,15 +268,15 @@ class Verbs:
 
     def _refuse(self, reply: Reply, id: str = "") -> Steps[None]:
         """Raises what the reply means; ``id`` is the job that was asked about."""
-        problem = read_problem(reply, self._url)
-        if problem.code == "unique_key_held":
-            raise UniqueKeyHeld(problem.detail, (yield from self.get(id or problem.holder)), problem.holder)
-        if problem.code in CONFLICTS:
-            raise (yield from self._conflict(problem, id))
-        raise error_of(problem, reply.status, self._url, id)
+        raise (yield from self._error(read_problem(reply, self._url), reply.status, id))
 
-    def _conflict(self, problem: Problem, id: str) -> Steps[Conflict]:
-        return CONFLICTS[problem.code](problem.detail, (yield from self.get(id)))
+    def _error(self, problem: Problem, status: int, id: str = "") -> Steps[AsyncJobError]:
+        """What the problem means; some errors carry the job, which is read for that."""
+        if problem.code == "unique_key_held":
+            return UniqueKeyHeld(problem.detail, (yield from self.get(id or problem.holder)), problem.holder)
+        if problem.code in CONFLICTS:
+            return CONFLICTS[problem.code](problem.detail, (yield from self.get(id)))
+        return error_of(problem, status, self._url, id)
 
 
 def job_path(id: str) -> str:
