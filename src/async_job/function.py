@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
+from msgspec.structs import replace
+
 from async_job.context import Context, DetachedRun
 from async_job.core.submission import ATTEMPTS, NO_OPTIONS, Defaults, OnConflict, Options, check, check_name
 from async_job.errors import InvalidOptions, RegistrationError
@@ -89,17 +91,18 @@ class JobFunction(Generic[P, R, C]):
         *,
         delay: float | None = None,
         run_at: datetime | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         start_within: float | None = None,
         timeout: float | None = None,
         max_attempts: int | None = None,
         queue: str | None = None,
         unique_key: str | None = None,
-        on_conflict: Literal["return_existing", "reject", "replace"] = "return_existing",
+        on_conflict: Literal["return_existing", "reject", "replace"] | None = None,
         labels: Mapping[str, str] | None = None,
         webhook: str | None = None,
     ) -> JobFunction[P, R, C]:
-        """The same function, with options for the jobs that are submitted through what is returned.
+        """The same function, with options for the jobs that are submitted through what is returned. What is left out
+        stays as it is, so options can be given bit by bit.
 
         Args:
             delay: seconds to wait before the job may start.
@@ -116,19 +119,24 @@ class JobFunction(Generic[P, R, C]):
         """
         if run_at is not None and run_at.tzinfo is None:
             raise InvalidOptions("run_at must have a time zone", "run_at")
-        options = Options(
-            queue=queue,
-            priority=priority,
-            delay=delay,
-            run_at=None if run_at is None else round(run_at.timestamp() * 1000),
-            start_within=start_within,
-            timeout=timeout,
-            max_attempts=max_attempts,
-            unique_key=unique_key,
-            on_conflict=_on_conflict(on_conflict),
-            labels=dict(labels or {}),
-            webhook=webhook,
-        )
+        given = {
+            "queue": queue,
+            "priority": priority,
+            "delay": delay,
+            "run_at": None if run_at is None else round(run_at.timestamp() * 1000),
+            "start_within": start_within,
+            "timeout": timeout,
+            "max_attempts": max_attempts,
+            "unique_key": unique_key,
+            "on_conflict": None if on_conflict is None else _on_conflict(on_conflict),
+            "labels": None if labels is None else dict(labels),
+            "webhook": webhook,
+        }
+        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if ("delay" in changed) != ("run_at" in changed):
+            # The one takes the place of the other.
+            changed = {"delay": None, "run_at": None, **changed}
+        options = replace(self._options, **changed)
         check(options)
         copy = JobFunction.__new__(JobFunction)
         copy.__dict__.update(self.__dict__)

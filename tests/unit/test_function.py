@@ -12,6 +12,7 @@ import pytest
 
 from async_job import Context, InvalidInput, InvalidOptions, JobFunction, Jobs, RegistrationError
 from async_job.clock import ManualClock
+from async_job.core.submission import Options
 
 jobs = Jobs(store="memory://", clock=ManualClock())
 
@@ -120,6 +121,14 @@ async def test_a_time_of_any_zone_is_the_same_moment() -> None:
     for run_at in (moment, moment.astimezone(timezone(timedelta(hours=-7)))):
         job = await (await add.with_options(run_at=run_at).submit(1)).job()
         assert job.scheduled_for == store.now() + 3 * 3_600_000
+
+
+def test_options_can_be_given_bit_by_bit() -> None:
+    soon = add.with_options(priority=3, labels={"color": "blue"}, delay=5).with_options(timeout=9)
+    assert soon.options == Options(priority=3, labels={"color": "blue"}, delay=5, timeout=9)
+    at = soon.with_options(run_at=datetime(2030, 1, 1, tzinfo=UTC), labels={}).options
+    assert (at.delay, at.run_at, at.priority, at.labels) == (None, 1_893_456_000_000, 3, {})
+    assert add.options == Options()
 
 
 def test_labels_are_copied() -> None:
