@@ -48,7 +48,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --pyth
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock: $(VENV)/dev.stamp ## make the files in requirements/ again (ARGS=--upgrade for newer versions)
 	$(UV_COMPILE) $(ARGS) pyproject.toml --all-extras --group dev -o requirements/dev.txt
-	$(UV_COMPILE) pyproject.toml --group build -c requirements/dev.txt -o requirements/run.txt
+	$(UV_COMPILE) pyproject.toml --extra webhooks --group build -c requirements/dev.txt -o requirements/run.txt
 	$(UV_COMPILE) --no-deps requirements/examples.in -c requirements/dev.txt -o requirements/examples.txt
 
 clean: ## remove the environment and all caches
