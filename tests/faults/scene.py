@@ -116,6 +116,13 @@ class Scene:
         for pid in pids:
             ledger.note(self.history, what, kind, pid=pid)
 
+    def arm(self, point: str, action: str) -> None:
+        """One process of `support.harmed:jobs` comes to harm at the point: `action` is stop (with its supervisor),
+        kill, or lose (the answer)."""
+        draft = self.folder / "draft"
+        draft.write_text(f"{point}/{action}")
+        draft.rename(self.folder / "armed")
+
     def kill(self, *pids: int, number: signal.Signals = signal.SIGKILL) -> None:
         """Harms processes. It is written down before, and again after, for a job may begin in between."""
         self.note("fault", number.name, *pids)

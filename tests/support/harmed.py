@@ -1,7 +1,7 @@
 """The jobs of `support.ledger`, in a worker that is stopped, killed or made deaf at a certain point of a job's life.
 
-A test arms it by writing `POINT ACTION` to the file `armed` beside the ledger; the first process that comes to the
-point takes the file and comes to harm.
+A test arms it by `Scene.arm`; the first process that comes to the point takes the file that this wrote and comes to
+harm. Importing this module harms the stores of the process that does, so only a worker imports it.
 
     claim            the store has given jobs out, and the worker has not heard of it yet
     before apply     the function has ended, and the store has not been told
@@ -11,6 +11,7 @@ point takes the file and comes to harm.
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,6 @@ from async_job.store.sqlite.writer import Writer
 from support.ledger import jobs, note
 
 __all__ = ["jobs"]
-
-
-def arm(folder: Path, point: str, action: str) -> None:
-    """`action`: stop (with the supervisor), kill, or lose (the answer)."""
-    (folder / "draft").write_text(f"{point}/{action}")
-    (folder / "draft").rename(folder / "armed")
 
 
 def _come_to(point: str) -> None:
@@ -101,6 +96,8 @@ def _harm_inside() -> None:
     AbstractConnection.send_packed_command = harmed_send  # type: ignore[method-assign]
 
 
+if "pytest" in sys.modules:
+    raise ImportError("support.harmed would harm the stores of the tests themselves")
 _harm(SqliteStore)
 _harm(RedisStore)
 _harm_inside()

@@ -6,7 +6,6 @@ import time
 from faults.result import RowResult, percentiles
 from faults.scene import Scene
 from support.bookkeeping import Client, until
-from support.harmed import arm
 from support.ledger import Line
 from support.supervised import Program
 
@@ -51,7 +50,7 @@ async def _past_the_lease(
         scene.stop(supervisor, pid)
     else:
         before = len(client.faults)
-        arm(scene.folder, point, "stop")
+        scene.arm(point, "stop")
         id = await client.submit(seconds=0.3)
         await until(lambda: len(client.faults) >= before + 2, what=f"a stop at {point}")
         supervisor, pid = (line.pid for line in client.faults[before:])

@@ -12,7 +12,6 @@ from async_job.store.redis.scripts import HASHES
 from faults.result import RowResult
 from faults.scene import Scene
 from support.bookkeeping import Client, until
-from support.harmed import arm
 from support.proxy import Proxy
 
 LIMIT = 240.0
@@ -38,7 +37,7 @@ async def run(scene: Scene) -> RowResult:
         for point in ("claim", "before apply", "inside apply", "apply"):
             for _ in range(scene.scale.times(TIMES // 4, short=2)):
                 before = len(client.faults)
-                arm(scene.folder, point, "kill")
+                scene.arm(point, "kill")
                 await asyncio.gather(*(client.submit() for _ in range(4)))
                 await until(lambda n=before: len(client.faults) > n, what=f"a kill at {point}")  # type: ignore[misc]
                 cuts[f"{point} killed"] += 1
@@ -74,7 +73,7 @@ async def _lose(scene: Scene, client: Client, step: str) -> int:
             client.store.submit = submit  # type: ignore[method-assign]
         return len(lost)
     before = _lost(client)
-    arm(scene.folder, step, "lose")
+    scene.arm(step, "lose")
     await asyncio.gather(*(client.submit() for _ in range(4)))
     await until(lambda: _lost(client) > before, what=f"a lost answer to {step}")
     return 1
