@@ -30,6 +30,7 @@ from async_job.web.closing import Closing
 from async_job.web.job_answer import JobAnswers
 from async_job.worker.beside import supervised
 from async_job.worker.embedded import EmbeddedWorker
+from async_job.worker.loop_monitor import LoopMonitor
 
 log = get_logger()
 
@@ -78,10 +79,11 @@ async def opened(jobs: Jobs) -> AsyncIterator[None]:
         await jobs.store()
     except StoreUnavailable as error:
         log.warning("the store does not answer; until it does, requests are answered with 503", error=str(error))
-    try:
-        yield
-    finally:
-        await jobs.close()
+    with LoopMonitor(jobs.settings.loop_warning):
+        try:
+            yield
+        finally:
+            await jobs.close()
 
 
 async def accepted(jobs: Jobs, handle: Handle[Any], at: str = "") -> Response:

@@ -123,6 +123,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     stall_timeout: Annotated[
         float, _seconds("A worker process that gives no sign of life for so long is killed.", least=1)
     ] = 120.0
+    loop_warning: Annotated[
+        float,
+        _seconds("An event loop that is blocked for so long is logged, with the stack that blocks it; 0: never."),
+    ] = 2.0
     worker_memory_limit: Annotated[
         int,
         Meta(

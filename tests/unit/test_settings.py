@@ -93,7 +93,8 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path) -> None:
     other = {
         "store": "memory://", "namespace": "shop", "host": "::1", "port": "80", "allow_open": "true", "workers": "0",
         "concurrency": "1", "processes": "7", "queues": "a, b", "strict": "1", "lease": "9", "renew": "0.5",
-        "grace": "0", "stall_timeout": "2.5", "worker_memory_limit": "2GiB", "demo_seconds": "0",
+        "grace": "0", "stall_timeout": "2.5", "loop_warning": "0", "worker_memory_limit": "2GiB",
+        "demo_seconds": "0",
         "keep_succeeded": "0", "keep_cancelled": "1", "keep_expired": "2", "keep_failed": "3",
         "max_input": "10", "max_body": "11", "max_result": "12",
         "max_depth": "3", "max_wait": "0", "max_queued": "7", "max_oldest": "60", "head_deadline": "1",

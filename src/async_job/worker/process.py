@@ -17,6 +17,7 @@ from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.children import Children
 from async_job.worker.launch import EX_CONFIG, EX_RETIRED, Launch, receive_launch
+from async_job.worker.loop_monitor import LoopMonitor
 from async_job.worker.parent import end_with_parent
 from async_job.worker.signs import Signs
 from async_job.worker.worker import Worker
@@ -52,7 +53,8 @@ async def _work(launch: Launch, jobs: Jobs) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
     signs.start()
     try:
-        await worker.run()
+        with LoopMonitor(launch.settings.loop_warning, own_process=True):
+            await worker.run()
     except NotEnrolled as error:
         log.warning("the worker's id was retired, starting anew", error=str(error))
         os._exit(EX_RETIRED)
