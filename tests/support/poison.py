@@ -1,4 +1,4 @@
-"""The jobs of `support.ledger`, and some that end the process they run in or do not end at all.
+"""The jobs of `support.ledger`, and some that end the process they run in, hold it up, or do not end at all.
 
 Whatever dies by itself writes that down before, as the faults that tests do to processes are.
 """
@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import time
 
 from async_job import Context
 from support.ledger import jobs, note, write
@@ -40,3 +41,20 @@ async def take_memory(context: Context, seconds: float) -> int:
     taken = b"x" * (2 * jobs.settings.worker_memory_limit)
     await asyncio.sleep(seconds)
     return len(taken)
+
+
+@jobs.job
+async def block_the_loop(context: Context, seconds: float) -> int:
+    write(context, "start")
+    time.sleep(seconds)  # noqa: ASYNC251 - that is the fault
+    write(context, "end")
+    return context.attempt
+
+
+@jobs.job
+async def hold_the_interpreter(context: Context, seconds: float) -> int:
+    """In a C call that does not let go of it."""
+    write(context, "start")
+    ctypes.PyDLL(None).usleep(round(seconds * 1_000_000))
+    write(context, "end")
+    return context.attempt
