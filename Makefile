@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
+# So many processes run the tests, each with servers of its own; many tests only wait.
+SIDE_BY_SIDE ?= 2
 
 # The project itself is installed as an editable link, without a look at the network.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation -e .
@@ -27,7 +29,7 @@ example: $(VENV)/example.stamp ## make thumbnails of some photographs, as exampl
 	@$(BIN)/python examples/thumbnails/run.py $(ARGS)
 
 test: $(VENV)/dev.stamp ## run all tests against real servers (ARGS="tests/unit -k backoff" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(SIDE_BY_SIDE) --dist loadfile $(ARGS)
 
 chaos: $(VENV)/dev.stamp ## harm real processes and see that nothing is lost (STORE=redis FROM=9 ROWS=1,3 SCALE=short)
 	@PYTHONPATH=tests $(BIN)/python -W error -m faults.chaos $(if $(STORE),--store $(STORE)) $(if $(FROM),--from $(FROM)) \

@@ -17,7 +17,6 @@ settings.load_profile("async-job")
 
 STORES = ("memory", "sqlite", "redis")
 
-store_of_test = pytest.StashKey[dict[str, str]]()
 outcomes_by_store = pytest.StashKey[dict[str, Counter[str]]]()
 
 
@@ -31,14 +30,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[store_of_test] = {}
     config.stash[outcomes_by_store] = {name: Counter() for name in (*STORES, "none")}
     config.pluginmanager.register(StoreCount(config), "store-count")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = config.getoption("--store")
-    config.stash[store_of_test] = {item.nodeid: _store_of(item) for item in items}
+    for item in items:
+        # A report carries it from the process that ran the test to the one that counts.
+        item.user_properties.append(("store", _store_of(item)))
     if wanted:
         dropped = [item for item in items if _store_of(item) not in wanted]
         config.hook.pytest_deselected(items=dropped)
@@ -63,7 +63,7 @@ class StoreCount:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # Once a test: its call, or the set-up that kept it from being called, or a failure in the tear-down.
         if report.when == "call" or not report.passed:
-            store = self._config.stash[store_of_test].get(report.nodeid, "none")
+            store = str(dict(report.user_properties).get("store", "none"))
             self._config.stash[outcomes_by_store][store][report.outcome] += 1
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
