@@ -14,6 +14,7 @@ from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeede
 from async_job.store.protocol import Beat, ClaimId
 from async_job.web import sse
 from async_job.web.handlers import streams
+from async_job.web.handlers import streams
 from support.events import Event, all_events, listen
 from support.jobs import LEASE, error, make_worker, read, tell
 from support.until import until
@@ -175,6 +176,7 @@ async def test_a_client_that_does_not_read_is_cut(
     site: Site, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sse, "SLOWEST", 0.05)
+    monkeypatch.setattr(streams, "PAUSE", 0.2)
     id, path = await start(site)
     await claim_all(jobs)
     served = site.server.server_state.connections
