@@ -14,7 +14,6 @@ from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeede
 from async_job.store.protocol import Beat, ClaimId
 from async_job.web import sse
 from async_job.web.handlers import streams
-from async_job.web.handlers import streams
 from support.events import Event, all_events, listen
 from support.jobs import LEASE, error, make_worker, read, tell
 from support.until import until
