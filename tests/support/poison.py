@@ -58,3 +58,19 @@ async def hold_the_interpreter(context: Context, seconds: float) -> int:
     ctypes.PyDLL(None).usleep(round(seconds * 1_000_000))
     write(context, "end")
     return context.attempt
+
+
+@jobs.job
+def loop_in_thread(context: Context, seconds: float) -> None:
+    """Never looks whether it is to stop."""
+    write(context, "start")
+    while True:
+        time.sleep(0.01)
+
+
+@jobs.job(runner="process")
+def ignore_signals(context: Context, seconds: float) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    write(context, "start")
+    while True:
+        time.sleep(0.01)
