@@ -273,3 +273,11 @@ class AddressRefused(WebhookError):
 
 class ServerError(AsyncJobError):
     """A server was reached over HTTP and could not answer, or could not be reached."""
+
+
+def says(error: BaseException) -> str:
+    """The message of an exception that is not ours. Its code is not, either: it may raise anything when it is asked."""
+    try:
+        return str(error)
+    except BaseException as broken:  # noqa: BLE001 - also a SystemExit, which would end the worker
+        return f"(a {type(error).__qualname__} that cannot be shown: {type(broken).__qualname__})"

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from async_job.context import Context
-from async_job.errors import InvalidInput, InvalidResult, NotJson, OutdatedInput, RegistrationError
+from async_job.errors import InvalidInput, InvalidResult, NotJson, OutdatedInput, RegistrationError, says
 
 
 class InputSchema:
@@ -56,7 +56,7 @@ class InputSchema:
             text = msgspec.json.encode(given, enc_hook=_to_json)
         except Exception as error:
             # Types of the user's and of other libraries run their own code here.
-            raise InvalidInput(f"the arguments cannot be written as JSON: {error}") from error
+            raise InvalidInput(f"the arguments cannot be written as JSON: {says(error)}") from error
         self.decode(text)
         return text
 
@@ -93,7 +93,7 @@ class InputSchema:
             raise NotJson(f"not JSON: {error}") from error
         except Exception as error:
             # Types of the user's and of other libraries run their own code here.
-            raise InvalidInput(f"cannot be read: {type(error).__name__}: {error}") from error
+            raise InvalidInput(f"cannot be read: {type(error).__name__}: {says(error)}") from error
 
     def arguments(self, text: bytes, context: Context) -> tuple[list[Any], dict[str, Any]]:
         """What to call the function with, from a stored input: positional-only arguments, and the others by name.
@@ -142,13 +142,13 @@ class ResultSchema:
             text = msgspec.json.encode(value, enc_hook=_to_json)
         except Exception as error:
             # Types of the user's and of other libraries run their own code here.
-            raise InvalidResult(f"the result cannot be written as JSON: {error}") from error
+            raise InvalidResult(f"the result cannot be written as JSON: {says(error)}") from error
         if len(text) > most:
             raise InvalidResult(f"the result has {len(text)} bytes; at most {most} are stored (max_result)")
         try:
             self._decoder.decode(text)
         except Exception as error:
-            raise InvalidResult(f"the result is not what the function's annotation says: {error}") from error
+            raise InvalidResult(f"the result is not what the function's annotation says: {says(error)}") from error
         return text
 
     def decode(self, text: bytes) -> Any:
@@ -227,8 +227,8 @@ def _from_json(type: Any, value: Any) -> Any:
 def _short(error: Exception) -> str:
     """pydantic's errors on one line, without the links to its website."""
     faults: list[Any] = getattr(error, "errors", list)()
-    says = [": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]])) for fault in faults]
-    return "; ".join(says) or str(error)
+    each = [": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]])) for fault in faults]
+    return "; ".join(each) or str(error)
 
 
 def _to_json(value: Any) -> Any:

@@ -40,7 +40,8 @@ class Client:
 
     async def submit(self, seconds: float = 0.05, type: str = "work", **fields: Any) -> str:
         """Sends one job until the store takes it; `StoreFull` is the caller's."""
-        job = make_job(self.store.now(), type=type, input=b'{"seconds":%g}' % seconds, **fields)
+        input = fields.pop("input", b'{"seconds":%g}' % seconds)
+        job = make_job(self.store.now(), type=type, input=input, **fields)
         self.note("invoke", job.id)
         end = time.monotonic() + self.patience
         while True:

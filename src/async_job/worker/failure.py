@@ -6,6 +6,7 @@ import traceback
 from typing import Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
+from async_job.errors import says
 
 LONGEST_MESSAGE: Final = 2_000
 LONGEST_TRACEBACK: Final = 20_000
@@ -17,18 +18,18 @@ def describe(error: BaseException, now: int) -> ErrorInfo:
     """An exception of user code, as a job keeps it. Whatever the exception does when it is looked at, this
     returns."""
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    module: object = kind.__module__
+    place = f"{module}." if isinstance(module, str) and module != "builtins" else ""
+    message = says(error)
     try:
-        message = str(error)
         lines = traceback.TracebackException.from_exception(error, limit=-DEEPEST, compact=True).format()
         trace = "".join(lines)
-    except Exception as broken:  # noqa: BLE001 - an exception may run any code when it is shown
-        message = f"(the exception cannot be shown: {type(broken).__qualname__})"
+    except BaseException:  # noqa: BLE001 - an exception may run any code when it is shown, and end the process
         trace = "".join(traceback.format_tb(error.__traceback__, limit=-DEEPEST))
     return ErrorInfo(
         kind=ErrorKind.APPLICATION,
         message=shorten(message, LONGEST_MESSAGE),
-        type=name,
+        type=place + kind.__qualname__,
         retryable=True,
         traceback=_writable(trace if len(trace) <= LONGEST_TRACEBACK else "…" + trace[-LONGEST_TRACEBACK:]),
         at=now,

@@ -60,7 +60,7 @@ class Runners:
             return await loop.run_in_executor(
                 self._threads, lambda: run(asyncio.run, function.function(*args, **kwargs))
             )
-        return await loop.run_in_executor(self._threads, lambda: run(function.function, *args, **kwargs))
+        return await loop.run_in_executor(self._threads, lambda: run(_call, function, args, kwargs))
 
     async def _run_in_child(self, children: Children, active: ActiveRun) -> bytes:
         active.on_stop = _canceller(asyncio.current_task())
@@ -71,6 +71,14 @@ class Runners:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._children is not None:
             await self._children.close()
+
+
+def _call(function: AnyFunction, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function.function(*args, **kwargs)
+    except StopIteration as error:
+        # No future can carry it to the loop, where it would be waited for without end.
+        raise RuntimeError("the function raised StopIteration") from error
 
 
 def _canceller(task: asyncio.Task[Any] | None) -> Any:
