@@ -43,6 +43,9 @@ LEASE: Final = 10 * 365 * 86_400_000
 MOST_RUNS: Final = 10_000
 """After so many runs in one call, jobs seem to submit each other without end."""
 
+PATIENCE: Final = 0.05
+"""Seconds after which a coroutine that has not ended is taken to wait for something that another job may bring."""
+
 AnyFunction = JobFunction[..., Any, Any]
 
 
@@ -50,7 +53,8 @@ class JobTester:
     """A ``Jobs`` object on a memory store and a clock that moves only when told to, until the ``with`` block ends.
 
     The settings stay as they are, and so do the functions. Jobs run when ``run_due`` is called, one after the other and
-    where it is called: whatever their runner, no thread and no process is started.
+    where it is called: whatever their runner, no thread and no process is started. Only a coroutine that waits for
+    something, for a job that it has submitted, say, lets others run meanwhile.
     """
 
     def __init__(self, jobs: Jobs, now: int | None = None) -> None:
@@ -82,13 +86,19 @@ class JobTester:
         worker = Worker(id="tester", host="", pid=0, started_at=0, queues=(), concurrency=1)
         await self._store.enroll(worker, LEASE)
         ended: list[Job] = []
-        for _ in range(MOST_RUNS):
-            job = await self._claim(worker.id)
-            if job is None:
-                return ended
-            after = await self._run(job)
-            if after is not None and after.done:
-                ended.append(after)
+        async with asyncio.TaskGroup() as runs:
+            running: set[asyncio.Task[None]] = set()
+            for _ in range(MOST_RUNS):
+                job = await self._claim(worker.id)
+                while job is None and running:
+                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    running = {run for run in running if not run.done()}
+                    job = await self._claim(worker.id)
+                if job is None:
+                    return ended
+                running.add(runs.create_task(self._run(job, ended)))
+                await asyncio.wait(running, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+                running = {run for run in running if not run.done()}
         raise AssertionError(f"{MOST_RUNS} jobs have run and more are due: do they submit each other without end?")
 
     def run_due_sync(self) -> list[Job]:
@@ -102,9 +112,11 @@ class JobTester:
         claimed = await self._store.claim(ClaimId(worker, self._claims), queues, 1)
         return claimed.jobs[0] if claimed.jobs else None
 
-    async def _run(self, job: Job) -> Job | None:
+    async def _run(self, job: Job, ended: list[Job]) -> None:
         outcome = await self._executor.run(ActiveRun(job, self._store.now))
-        return None if outcome is None else await self._apply(job, outcome)
+        after = None if outcome is None else await self._apply(job, outcome)
+        if after is not None and after.done:
+            ended.append(after)
 
     async def _call(self, function: AnyFunction, active: ActiveRun) -> bytes:
         """Runs the function here and now, whatever its runner."""

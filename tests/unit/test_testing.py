@@ -47,6 +47,12 @@ async def without_end() -> None:
 
 
 @jobs.job
+async def greet_all(count: int) -> list[str]:
+    children = [await send_mail.submit(f"person {n}") for n in range(count)]
+    return [await child.result() for child in children]
+
+
+@jobs.job
 def fan_out(count: int) -> list[str]:
     """A plain function has no event loop, and submits as such."""
     return [send_mail.submit_sync(f"person {n}").id for n in range(count)]
@@ -99,6 +105,14 @@ async def test_an_async_test_with_jobs_that_submit_jobs(tester: JobTester) -> No
     tester.assert_submitted(sign_up, person=Person("ada", 36))
     tester.assert_submitted(send_mail, to="ada", subject="Welcome")
     tester.assert_submitted("send_mail")
+
+
+async def test_a_job_that_waits_for_others_lets_them_run(tester: JobTester) -> None:
+    first, second = await greet_all.submit(2), await greet_all.submit(1)
+    ended = await tester.run_due()
+    assert await first.result() == ["Hello, person 0", "Hello, person 1"]
+    assert await second.result() == ["Hello, person 0"]
+    assert [job.state for job in ended] == ["succeeded"] * 5
 
 
 async def test_each_test_begins_with_nothing(tester: JobTester) -> None:
