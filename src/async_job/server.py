@@ -4,6 +4,7 @@ a worker in this process, for stores that no other process can reach."""
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -29,6 +30,9 @@ from async_job.worker.signs import Signs
 KEEP_ALIVE: Final = 15
 """Seconds for which a connection without a request is kept."""
 
+OTHER_FILES: Final = 200
+"""Open files besides connections: those of the store, and of child processes."""
+
 OnReady = Callable[[], None]
 
 log = logs.get_logger()
@@ -43,7 +47,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=connection_class(settings.head_deadline),
+                http=connection_class(settings, _room_for(settings.max_connections)),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -115,6 +119,20 @@ def main() -> int:
     except (UsageError, StoreRefused) as error:
         signs.refuse(str(error))
         return EX_CONFIG
+
+
+def _room_for(connections: int) -> int:
+    """How many connections there can be, once this process may open as many files as that takes."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if allowed == resource.RLIM_INFINITY:
+        return connections
+    if allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    if allowed < wanted:
+        log.warning("this process may not open enough files for max_connections: raise `ulimit -Hn`", files=allowed)
+    return max(1, min(connections, allowed - OTHER_FILES))
 
 
 def _run(jobs: Jobs, server: Server, listen: socket.socket) -> int:

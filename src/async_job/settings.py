@@ -167,6 +167,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0.0
     head_deadline: Annotated[float, _seconds("A request's headers have to arrive within it.", least=0.01)] = 10.0
     body_deadline: Annotated[float, _seconds("A request's body has to arrive within it.", least=0.01)] = 30.0
+    send_deadline: Annotated[
+        float, _seconds("A client that takes nothing of what waits for it for so long is cut.", least=0.01)
+    ] = 30.0
+    max_connections: Annotated[
+        int, _number("How many connections the server holds at once; more are refused.", least=1, most=1_000_000)
+    ] = 5_000
     allow_eviction: Annotated[
         bool, Meta(description="Use a Redis that may drop keys when its memory is full, and so lose jobs.")
     ] = False

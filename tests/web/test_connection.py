@@ -1,7 +1,9 @@
 """What comes before a request's body, and what is no HTTP at all."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -51,11 +53,102 @@ async def test_headers_have_a_limit(plain: Site, piece: bytes) -> None:
     writer.close()
 
 
+CHUNKED = b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n \r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "piece"),
+    [(b"0\r\n", b"X: %b\r\n" % (b"x" * 4000)), (b"0\r\nX: ", b"x" * 4000), (b"1;x=", b"x" * 4000)],
+    ids=["many trailers", "one long trailer", "a long chunk extension"],
+)
+async def test_so_has_what_follows_the_body(plain: Site, begun: bytes, piece: bytes) -> None:
+    before = set(connections(plain))
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(CHUNKED)
+    await until(lambda: set(connections(plain)) - before)
+    [served] = set(connections(plain)) - before
+    await until(lambda: served.cycle is not None)
+    writer.write(begun)
+    while not served.transport.is_closing():
+        assert served.head_size <= connection.LARGEST_HEAD
+        writer.write(piece)
+        await until(partial(has_taken, served, served.head_size))
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+async def test_trailers_are_no_headers(plain: Site) -> None:
+    answer = await plain.exchange(
+        CHUNKED + b"0\r\nIdempotency-Key: \r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert answer.endswith(b'{"status":"ok"}')
+
+
+async def test_whoever_asks_on_and_on_without_waiting_for_answers_is_cut(
+    plain: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    before = plain.server.server_state.total_requests
+    writer.write(b"POST /start-job HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10 * connection.MOST_AHEAD)
+    with suppress(ConnectionError):
+        while await reader.read(100_000):
+            continue
+    await until(lambda: not plain.server.server_state.tasks)
+    assert plain.server.server_state.total_requests - before < 2 * connection.MOST_AHEAD
+    assert not caplog.records
+    writer.close()
+
+
+async def test_more_connections_than_the_most_are_refused() -> None:
+    async with serve(make_jobs("memory://", max_connections=2)) as site:
+        held = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(2)]
+        await until(lambda: len(connections(site)) == 2)
+        answer = await site.exchange(b"")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"too_many_connections"' in answer
+        assert b"\r\nretry-after: 5\r\n" in answer
+        held.pop()[1].close()
+        await until(lambda: len(connections(site)) == 1)
+        assert (await site.get("/healthz")).is_success
+        held.pop()[1].close()
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def hasty() -> AsyncIterator[Site]:
     """A server with hardly any patience."""
-    async with serve(make_jobs("memory://", head_deadline=0.2, body_deadline=0.05)) as site:
+    jobs = make_jobs("memory://", head_deadline=0.2, body_deadline=0.05, send_deadline=0.5)
+    async with serve(jobs) as site:
         yield site
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(("answers", "last"), [(1, b"Connection: close\r\n"), (40, b"")])
+async def test_an_answer_that_is_not_read_is_not_kept(hasty: Site, answers: int, last: bytes) -> None:
+    served, one = hasty.server.server_state, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+    before = served.total_requests
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", hasty.port))
+        deaf.sendall((one + b"\r\n") * (answers - 1) + one + last + b"\r\n")
+        await until(lambda: served.total_requests > before)
+        await until(lambda: not connections(hasty) and not served.tasks)
+
+
+@pytest.mark.realtime
+async def test_an_answer_that_is_read_slowly_is_sent_to_its_end(hasty: Site) -> None:
+    whole = (await hasty.get("/openapi.json")).content
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", hasty.port))
+        slow.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        slow.setblocking(False)
+        loop, got = asyncio.get_running_loop(), b""
+        while piece := await loop.sock_recv(slow, 4096):
+            got += piece
+            await asyncio.sleep(0.01)
+    assert got.endswith(whole)
 
 
 @pytest.mark.realtime

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from async_job import Jobs
 from async_job.core.job import LogLine, Progress
 from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeeded
 from async_job.store.protocol import Beat, ClaimId
-from async_job.web import sse
 from async_job.web.handlers import streams
 from support.events import Event, all_events, listen
 from support.jobs import LEASE, error, make_worker, read, tell
@@ -174,7 +174,7 @@ async def test_a_server_that_stops_ends_its_streams(site: Site) -> None:
 async def test_a_client_that_does_not_read_is_cut(
     site: Site, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sse, "SLOWEST", 0.05)
+    jobs.configure(settings=replace(jobs.settings, send_deadline=0.05))
     monkeypatch.setattr(streams, "PAUSE", 0.2)
     id, path = await start(site)
     await claim_all(jobs)

@@ -58,7 +58,7 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIAp
     """The ASGI application for these jobs. Set ``closing`` when the server is about to stop."""
     gate = Gate(jobs)
     table = Documents(jobs, operations(jobs, closing)).described()
-    routes = _routes(table, gate, closing)
+    routes = _routes(table, jobs, gate, closing)
     router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,11 +176,11 @@ def _about_the_system(jobs: Jobs, rates: Rates) -> list[Operation]:
     ]
 
 
-def _routes(table: list[Operation], gate: Gate, closing: Closing) -> list[Route]:
+def _routes(table: list[Operation], jobs: Jobs, gate: Gate, closing: Closing) -> list[Route]:
     paths: dict[str, list[Operation]] = {}
     for operation in table:
         paths.setdefault(operation.path, []).append(operation)
-    return [Route(path, Resource(found, gate, closing)) for path, found in paths.items()]
+    return [Route(path, Resource(found, jobs, gate, closing)) for path, found in paths.items()]
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

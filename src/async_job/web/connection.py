@@ -1,51 +1,80 @@
-"""uvicorn's HTTP connection with limits on what comes before a request's body, which it has none for."""
+"""uvicorn's HTTP connection with limits that it has none for: on what comes before and after a request's body, on the
+requests that are sent ahead, on clients that do not read, and on connections."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from async_job.ids import new_id
-from async_job.web.problems import Problem
+from async_job.settings import Settings
+from async_job.web.problems import Problem, retry_after
 from async_job.web.sse import ABORT
 
 LARGEST_HEAD: Final = 64 * 1024
+MOST_AHEAD: Final = 1_000
+"""Requests that a client may send ahead of their answers."""
+FULL_PAUSE: Final = 5
 
 
 class Connection(HttpToolsProtocol):
-    """Closes when a request's head is too slow or too large; what is no HTTP is told so by a problem document."""
+    """Closes when a request's head is too slow or too large, or the client reads too slowly; what is no HTTP is told so
+    by a problem document."""
 
-    head_deadline = 10.0
-    """Seconds in which a request's line and headers have to be there."""
-    _deadline: asyncio.TimerHandle | None = None
+    settings: Settings
+    most = 0
+    """Connections that there may be."""
     in_head = False
     head_size = 0
+    """Bytes of the head so far, and of what follows the body."""
+    _deadline: asyncio.TimerHandle | None = None
+    _sending: asyncio.TimerHandle | None = None
+    _begun = 0
+    _answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        if len(self.connections) > self.most:
+            detail = f"the server holds {self.most} connections, and takes no more (max_connections)"
+            self._refuse(Problem(503, "too_many_connections", detail, [retry_after(FULL_PAUSE)]))
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
+        self._forget_sending()
+        if self._answered is not None and not self._answered.response_complete:
+            # uvicorn tells only the request that came last.
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self.in_head
+        was_in_head, begun, cycle = self.in_head, self._begun, self._cycle
+        body = 0 if cycle is None else len(cycle.body)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if was_in_head and self.in_head:
+        if begun == self._begun and (self.in_head if was_in_head else self._is_behind_body(body)):
             self.head_size += len(data)
             if self.head_size > LARGEST_HEAD:
                 self._refuse(Problem(431, "head_too_large", f"the headers may have at most {LARGEST_HEAD} bytes"))
+        elif len(self.pipeline) > MOST_AHEAD:
+            self.transport.abort()
         elif self._is_idle and self._deadline is None:
             self._expect_head()
+
+    def _is_behind_body(self, before: int) -> bool:
+        """Whether what came last was no body, though the request goes on: trailers, or what frames chunks."""
+        cycle = self._cycle
+        return cycle is not None and cycle.more_body and not cycle.response_complete and len(cycle.body) == before
 
     def on_message_begin(self) -> None:
         self.in_head = True
         self.head_size = 0
+        self._begun += 1
         super().on_message_begin()
         self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
@@ -53,18 +82,46 @@ class Connection(HttpToolsProtocol):
         self.in_head = False
         self._forget_deadline()
         super().on_headers_complete()
+        # Trailers are no headers.
+        self.headers = []
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_sending()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._forget_sending()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Problem(400, "malformed_http", msg))
 
     @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        """The request that came last; uvicorn's annotation leaves out that there may have been none."""
+        return self.cycle
+
+    @property
     def _is_idle(self) -> bool:
         """Nothing is being answered."""
-        cycle: Any = self.cycle
+        cycle = self._cycle
         return cycle is None or cycle.response_complete
 
     def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(self.head_deadline, self._close_if_idle)
+        self._deadline = self.loop.call_later(self.settings.head_deadline, self._close_if_idle)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -73,8 +130,32 @@ class Connection(HttpToolsProtocol):
 
     def _close_if_idle(self) -> None:
         self._deadline = None
-        if self._is_idle and not self.transport.is_closing():
+        if self._is_idle:
+            self._close()
+
+    def _close(self) -> None:
+        """When all is sent."""
+        if not self.transport.is_closing():
             self.transport.close()
+            self._watch_sending()
+
+    def _watch_sending(self) -> None:
+        """Sees to it that the client takes something of what waits for it, again and again."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting and self._sending is None:
+            self._sending = self.loop.call_later(self.settings.send_deadline, self._cut_unless_less, waiting)
+
+    def _cut_unless_less(self, before: int) -> None:
+        self._sending = None
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_sending()
+
+    def _forget_sending(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
 
     def _refuse(self, problem: Problem) -> None:
         """Answers without the application and closes."""
@@ -83,9 +164,9 @@ class Connection(HttpToolsProtocol):
         headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body)), (b"connection", b"close")]
         lines += [b"%b: %b" % header for header in headers]
         self.transport.write(b"\r\n".join([*lines, b"", answer.body]))
-        self.transport.close()
+        self._close()
 
 
-def connection_class(head_deadline: float) -> type[Connection]:
+def connection_class(settings: Settings, most: int) -> type[Connection]:
     """The server makes its connections itself, and takes a class for it."""
-    return type("Connection", (Connection,), {"head_deadline": head_deadline})
+    return type("Connection", (Connection,), {"settings": settings, "most": most})

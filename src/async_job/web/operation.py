@@ -7,6 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
+from async_job.jobs import Jobs
 from async_job.web.answer import Answer, Handler, send_answer
 from async_job.web.caller import with_limit
 from async_job.web.closing import Closing
@@ -44,7 +45,8 @@ class Operation(Struct, frozen=True):
 class Resource:
     """A path with its operations, as a plain ASGI endpoint of Starlette's router."""
 
-    def __init__(self, operations: list[Operation], gate: Gate, closing: Closing) -> None:
+    def __init__(self, operations: list[Operation], jobs: Jobs, gate: Gate, closing: Closing) -> None:
+        self._jobs = jobs
         self._gate = gate
         self._closing = closing
         self._operations: dict[str, Operation] = {operation.method: operation for operation in operations}
@@ -66,7 +68,8 @@ class Resource:
         if answer.stream is None or scope["method"] == "HEAD":
             await send_answer(with_limit(scope, answer), send)
         else:
-            await send_stream(self._gate.while_admitted(scope, answer.stream), scope, receive, send, self._closing)
+            admitted, deadline = self._gate.while_admitted(scope, answer.stream), self._jobs.settings.send_deadline
+            await send_stream(admitted, scope, receive, send, self._closing, deadline)
 
     def _refuse(self, scope: Scope) -> Answer:
         headers = [(b"allow", self._allowed.encode())]

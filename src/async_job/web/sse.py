@@ -24,8 +24,6 @@ HEADERS: Final[Headers] = [
 PAUSE: Final = 15.0
 """Seconds without an event after which a comment says that the connection lives."""
 COMMENT: Final = b":\n\n"
-SLOWEST: Final = 30.0
-"""Seconds that a client has to take what was sent; then it is cut, and can come back with the last id that it got."""
 
 ABORT: Final = "async_job.abort"
 """Where in the scope our own server puts what drops the connection with all that was not sent."""
@@ -40,15 +38,16 @@ def sse(event: str, data: Any, id: str = "") -> bytes:
 
 
 async def send_stream(
-    chunks: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send, closing: Closing
+    chunks: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send, closing: Closing, deadline: float
 ) -> None:
-    """Sends until the chunks end, the client goes, or the server closes.
+    """Sends until the chunks end, the client goes, or the server closes. A client that has not taken an event within
+    ``deadline`` seconds is cut, and can come back with the last id that it got.
 
     Raises:
         ClientGone: the client has taken nothing for too long, and was cut.
     """
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    pumping = asyncio.create_task(_pump(chunks, send))
+    pumping = asyncio.create_task(_pump(chunks, send, deadline))
     ends = [asyncio.create_task(left(receive)), asyncio.create_task(closing.wait())]
     try:
         await asyncio.wait([pumping, *ends], return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +69,7 @@ async def send_stream(
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _pump(chunks: AsyncIterator[bytes], send: Send) -> None:
+async def _pump(chunks: AsyncIterator[bytes], send: Send, deadline: float) -> None:
     async for chunk in chunks:
-        async with asyncio.timeout(SLOWEST):
+        async with asyncio.timeout(deadline):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
