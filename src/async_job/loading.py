@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from async_job.errors import UsageError
+from async_job.errors import AsyncJobError, UsageError
 from async_job.jobs import Jobs
 
 
@@ -83,19 +83,17 @@ def _import(name: str, target: str) -> object:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise UsageError(f"{target}: there is no module {error.name} in {folder} or among the installed") from error
         said = " ".join(str(error).split())
-        raise UsageError(f"{target}: {_place(error)}{type(error).__name__}: {said}") from error
+        # Our own errors need no name: their text is written for whoever reads it here.
+        kind = "" if isinstance(error, AsyncJobError) else f"{type(error).__name__}: "
+        raise UsageError(f"{target}: {_place(error)}{kind}{said}") from error
 
 
 def _place(error: BaseException) -> str:
-    """Where the import failed: the last line of Python code that was run, or that could not be read."""
+    """Where the import failed: the last line of the user's code that was run, or that could not be read."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: "
-    machinery = (__file__, importlib.__file__)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in machinery and not frame.filename.startswith("<frozen")
-    ]
+    machinery = (f"{Path(__file__).parent}{os.sep}", importlib.__file__, "<frozen")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(machinery)]
     return f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
 
 

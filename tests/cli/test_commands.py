@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_the_greeting_says_what_to_type_next(server: Serving) -> None:
         "sqlite:///async-job.db",
         "1, each with 7 jobs at once",
         "async-job settings program:jobs",
-        "Ctrl-C",
+        "Ctrl-C; running jobs have 5 s then, or none after a second Ctrl-C",
     ):
         assert f" {line}\n" in server.greeting
 
@@ -104,6 +105,25 @@ def test_submit_and_wait_as_json_prints_the_job(server: Serving) -> None:
     job = json.loads(ask(server, "submit", "add", "a=2", "--wait", "--json").stdout)
     assert (job["state"], job["result"], job["input"]) == ("succeeded", 3, {"a": 2})
     assert json.loads(ask(server, "submit", "add", "a=2", "--json").stdout)["type"] == "add"
+
+
+@pytest.mark.parametrize("way", [(), ("--store", "sqlite:///async-job.db", "--app", "program:jobs")])
+def test_submit_takes_the_options_of_a_job(server: Serving, way: tuple[str, ...]) -> None:
+    options = ["--delay=3600", "--priority=-3", "--queue=other", "--timeout=2.5", "--max-attempts=7"]
+    options += ["--start-within=60", "--unique-key=the one", "--label=shop=7", "--label=note=a=b"]
+    environ = {} if way else {"ASYNC_JOB_URL": server.url}
+    submit = ("submit", "add", "a=2", *options, "--json", *way)
+    answer = run_command(*submit, folder=server.folder, environ=environ)
+    job = json.loads(answer.stdout)
+    assert (job["state"], job["priority"], job["queue"], job["max_attempts"]) == ("scheduled", -3, "other", 7)
+    assert job["labels"] == {"shop": "7", "note": "a=b"}
+    due, start_by = (datetime.fromisoformat(job[name]) for name in ("scheduled_for", "start_by"))
+    assert (start_by - due).total_seconds() == 60
+    # The key is held: the same job is told again, or the submit refused.
+    assert json.loads(run_command(*submit, folder=server.folder, environ=environ).stdout)["id"] == job["id"]
+    refused = run_command(*submit, "--on-conflict=reject", folder=server.folder, environ=environ)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "has the unique key 'the one'" in refused.stderr
 
 
 def test_a_failed_job_is_exit_code_1(server: Serving) -> None:
@@ -225,6 +245,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_job(server: Serving) -> None:
         waiting.send_signal(signal.SIGINT)
         out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out) == (130, "")
+    assert f"the job goes on: async-job status {id} --watch\n" in err
     assert "Traceback" not in err
     assert ask(server, "status", id, "--watch").returncode == 0
 

@@ -1,4 +1,4 @@
-"""`key=value` is read by what the job's schema says of the key."""
+"""`key=value` is read by what the job's schema says of the key, options by what a job may have."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from async_job.cli.inputs import read_input
-from async_job.errors import InvalidInput
+from async_job.cli.inputs import read_input, read_options
+from async_job.core.submission import OnConflict, Options
+from async_job.errors import InvalidInput, InvalidOptions
 from async_job.schema import InputSchema
 
 
@@ -131,3 +132,26 @@ def test_a_job_that_takes_nothing_says_so() -> None:
 
     with pytest.raises(InvalidInput, match="the job takes no x; it takes nothing"):
         read_input(["x=1"], InputSchema(bare, "bare").json_schema)
+
+
+def test_options_are_those_of_a_job() -> None:
+    given = {"delay": 5.0, "priority": -3, "queue": None, "on_conflict": "reject"}
+    expected = Options(delay=5.0, priority=-3, on_conflict=OnConflict.REJECT, labels={"shop": "7", "note": "a=b"})
+    assert read_options(given, ["shop=7", "note=a=b"]) == expected
+    assert read_options({"delay": None}, []) == Options()
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "said"),
+    [
+        ({"priority": 10}, [], "priority must be from -9 to 9, not 10"),
+        ({"delay": -1.0}, [], "delay must be from 0"),
+        ({}, ["shop"], "'shop' is no label; write --label name=value"),
+        ({}, ["shop=1", "shop=2"], "label shop is given twice"),
+        ({}, ["a b=1"], "labels: 'a b' must be"),
+    ],
+)
+def test_options_that_cannot_be_are_named(given: dict[str, object], labels: list[str], said: str) -> None:
+    with pytest.raises(InvalidOptions) as caught:
+        read_options(given, labels)
+    assert said in str(caught.value)

@@ -93,7 +93,7 @@ def test_what_is_not_there_is_named(empty_folder: Path, target: str, said: str) 
         ("import sys\nsys.exit('not now')\n", "line 2: SystemExit: not now"),
         (
             "from async_job.jobs import Jobs\njobs = Jobs()\n@jobs.job\ndef f(*args): ...\n",
-            "RegistrationError: job 'f': *args has no fixed JSON form; name each parameter",
+            "program_under_test.py, line 3: job 'f': *args has no fixed JSON form; name each parameter",
         ),
     ],
 )

@@ -35,6 +35,10 @@ WRONG: list[tuple[list[str], int, str]] = [
         2,
         "'seconds' is no input; write key=value, or key:=json",
     ),
+    (["submit", "demo", "--priority", "10"], 2, "priority must be from -9 to 9, not 10"),
+    (["submit", "demo", "--delay", "soon"], 2, "Invalid value for '--delay'"),
+    (["submit", "demo", "--label", "shop"], 2, "'shop' is no label; write --label name=value"),
+    (["submit", "demo", "--on-conflict", "ignore"], 2, "'ignore' is not one of 'return_existing', 'reject', 'replace'"),
     (["submit", "demo", "--url", "localhost:5079"], 2, "'localhost:5079' is no server; write a URL"),
     (["submit", "demo", "--url", "http://127.0.0.1:1"], 3, "no server answers at http://127.0.0.1:1"),
     (["submit", "demo", "--app", "x:jobs"], 2, "--app gives the functions for --store"),
@@ -114,4 +118,4 @@ def test_help_imports_no_server_no_client_and_no_driver() -> None:
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["serve", "--port", str(taken.getsockname()[1])]) == 2
-    assert "Address already in use" in capsys.readouterr().err
+    assert "Address already in use; choose others by --host, --port\n" in capsys.readouterr().err

@@ -101,7 +101,7 @@ class Serving:
             )
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            found = re.search(r" on (http://\S+)\n(?s:.)*Ctrl-C\n", self.greeting)
+            found = re.search(r" on (http://\S+)\n(?s:.)*Ctrl-C.*\n", self.greeting)
             if found:
                 self.url = found[1]
                 return self

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol, Self
 
 from async_job.cli.view import JobView
+from async_job.core.submission import Options
 from async_job.errors import ServerError, StoreUnavailable, UsageError
 
 DEFAULT_URL: Final = "http://127.0.0.1:5079"
@@ -28,8 +29,8 @@ class Access(Protocol):
         """The JSON Schema of the type's input. Raises ``UsageError`` when there is none."""
         ...
 
-    async def submit(self, type: str, input: dict[str, Any]) -> str:
-        """The new job's id. Raises ``UsageError`` when the input does not fit."""
+    async def submit(self, type: str, input: dict[str, Any], options: Options) -> str:
+        """The job's id. Raises ``InvalidInput`` and ``InvalidOptions`` for what does not fit, and ``UniqueKeyHeld``."""
         ...
 
     async def read(self, id: str) -> JobView:

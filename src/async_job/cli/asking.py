@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -16,22 +17,29 @@ from async_job.cli.inputs import read_input
 from async_job.cli.output import print_json
 from async_job.cli.view import JobView
 from async_job.cli.watching import watch
+from async_job.core.submission import Options
 
 FINE: Final = 0
 JOB_FAILED: Final = 1
 
 
-async def submit(type: str, pairs: Sequence[str], access: Access, *, wait: bool, as_json: bool) -> int:
+async def submit(
+    type: str, pairs: Sequence[str], options: Options, access: Access, *, wait: bool, as_json: bool
+) -> int:
     """Starts a job. Standard output gets its id, or with ``wait`` its result; all else goes to standard error."""
     async with access:
-        id = await access.submit(type, read_input(pairs, await access.input_schema(type)))
+        id = await access.submit(type, read_input(pairs, await access.input_schema(type)), options)
         if not wait:
             if as_json:
                 print_json((await access.read(id)).text)
             else:
                 print(id)
             return FINE
-        job = await watch(follow(access, id), Console(stderr=True))
+        try:
+            job = await watch(follow(access, id), Console(stderr=True))
+        except asyncio.CancelledError:
+            print(f"no longer waiting; the job goes on: async-job status {id} --watch", file=sys.stderr)
+            raise
     succeeded = job.state == "succeeded"
     if as_json:
         print_json(job.text)

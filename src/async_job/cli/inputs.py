@@ -1,13 +1,14 @@
-"""``key=value`` on the command line, read by the job's schema."""
+"""``key=value`` on the command line, read by the job's schema, and the options of the job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from async_job.errors import InvalidInput
+from async_job.core.submission import Options, check
+from async_job.errors import InvalidInput, InvalidOptions
 
 UNREADABLE = object()
 
@@ -33,6 +34,26 @@ def read_input(pairs: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
             raise InvalidInput(f"the job takes no {key}; it takes {', '.join(properties) or 'nothing'}")
         values[key] = _from_json(key, text) if as_json else _from_text(key, text, properties.get(key, {}), schema)
     return values
+
+
+def read_options(given: Mapping[str, object], labels: Sequence[str]) -> Options:
+    """The options of a job; ``None`` stands for one that was left out. A label is ``name=value``.
+
+    Raises:
+        InvalidOptions: one has a value that cannot be.
+    """
+    values: dict[str, str] = {}
+    for label in labels:
+        name, equals, value = label.partition("=")
+        if not equals:
+            raise InvalidOptions(f"{label!r} is no label; write --label name=value", "labels")
+        if name in values:
+            raise InvalidOptions(f"label {name} is given twice", "labels")
+        values[name] = value
+    named = {name: value for name, value in given.items() if value is not None}
+    options = msgspec.convert({**named, "labels": values}, Options)
+    check(options)
+    return options
 
 
 def _from_json(key: str, text: str) -> Any:

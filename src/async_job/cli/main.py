@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -48,6 +48,25 @@ StoreUrl = Annotated[
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes; by default the cores, at most 4.")]
 Concurrency = Annotated[int | None, typer.Option(metavar="N", help="Jobs at once in each of them; 10 by default.")]
 Queues = Annotated[str | None, typer.Option(metavar="A,B", help="The queues to serve; `default` by default.")]
+Delay = Annotated[float | None, typer.Option(metavar="SECONDS", help="Start it so much later.")]
+Priority = Annotated[int | None, typer.Option(metavar="N", help="-9 to 9, higher first; 0 by default.")]
+Queue = Annotated[str | None, typer.Option(metavar="NAME", help="Another queue than the function's own.")]
+StartWithin = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="It expires if it has not been started by then.")
+]
+Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long each attempt may take.")]
+MaxAttempts = Annotated[int | None, typer.Option(metavar="N", help="How often it is tried.")]
+UniqueKey = Annotated[
+    str | None, typer.Option(metavar="KEY", help="At most one job of this type that has not ended has it.")
+]
+OnConflict = Annotated[
+    Literal["return_existing", "reject", "replace"] | None,
+    typer.Option(metavar="WORD", help="If there is one: return_existing (the default), reject or replace."),
+]
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="To find it by; may be given again.")
+]
+Webhook = Annotated[str | None, typer.Option(metavar="NAME", help="The endpoint, or URL, to tell of its end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
@@ -57,7 +76,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 a job failed, 2 to be called otherwise, 3 server or store unreachable.",
+    epilog="Exit codes: 0 fine, 1 a job failed, 2 wrong usage, 3 server or store unreachable.",
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
@@ -163,6 +182,16 @@ def submit(
         typer.Argument(metavar="KEY=VALUE", help="The input; read by the job's schema. KEY:=JSON is JSON."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")] = False,
+    delay: Delay = None,
+    priority: Priority = None,
+    queue: Queue = None,
+    start_within: StartWithin = None,
+    timeout: Timeout = None,
+    max_attempts: MaxAttempts = None,
+    unique_key: UniqueKey = None,
+    on_conflict: OnConflict = None,
+    labels: Labels = None,
+    webhook: Webhook = None,
     url: Url = None,
     store: DirectStore = None,
     app: App = None,
@@ -174,13 +203,27 @@ def submit(
     async-job submit demo
     async-job submit demo seconds=5 --wait
     async-job submit resize path=cat.jpg size:='[640, 480]'
+    async-job submit mail to=ada --delay 3600 --unique-key ada --label shop=7
     async-job submit resize path=cat.jpg --store redis://db:6379 --app app:jobs
     """
     from async_job.cli import asking
     from async_job.cli.access import reach
+    from async_job.cli.inputs import read_options
 
+    given = {
+        "delay": delay,
+        "priority": priority,
+        "queue": queue,
+        "start_within": start_within,
+        "timeout": timeout,
+        "max_attempts": max_attempts,
+        "unique_key": unique_key,
+        "on_conflict": on_conflict,
+        "webhook": webhook,
+    }
+    options = read_options(given, labels or [])
     access = reach(url, store, app, create=True)
-    return asyncio.run(asking.submit(type, pairs or [], access, wait=wait, as_json=as_json))
+    return asyncio.run(asking.submit(type, pairs or [], options, access, wait=wait, as_json=as_json))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from async_job.client.reading import JobTypes, decode
 from async_job.client.refusals import error_of, read_problem
 from async_job.client.steps import Call
 from async_job.client.verbs import JSON, job_path, new_job
+from async_job.core.submission import Options
 from async_job.errors import NotAllowed, ServerError, UsageError
 
 
@@ -37,8 +38,8 @@ class ServerAccess:
                 return known.input_schema
         raise UsageError(f"the server knows no type {type!r}; it has {', '.join(known.type for known in types)}")
 
-    async def submit(self, type: str, input: dict[str, Any]) -> str:
-        call = Call("POST", "/v1/jobs", JSON, body=new_job(type, (input,), {}).body)
+    async def submit(self, type: str, input: dict[str, Any], options: Options) -> str:
+        call = Call("POST", "/v1/jobs", JSON, body=new_job(type, (input, options), {}).body)
         return JobView.of(await self._ask(call)).id
 
     async def read(self, id: str) -> JobView:

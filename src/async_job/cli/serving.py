@@ -58,7 +58,7 @@ def work(target: str | None, flags: Mapping[str, object]) -> int:
 
     def greet() -> None:
         _print_rows(
-            [("store", masked(settings).store), *_about_workers(settings), ("stop", "Ctrl-C")], "async-job worker"
+            [("store", masked(settings).store), *_about_workers(settings), _how_to_stop(settings)], "async-job worker"
         )
 
     return supervisor.run(target, settings, on_ready=greet)
@@ -114,7 +114,8 @@ def _listen(settings: Settings) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # Python adds the address, which is said here already.
+        reason = (error.strerror or str(error)).partition(" (while ")[0]
         raise SettingsError(
             f"cannot listen on {host}, port {port}: {reason}; choose others by --host, --port"
         ) from error
@@ -141,7 +142,7 @@ def _print_greeting(target: str | None, settings: Settings, url: str) -> None:
         ("store", masked(settings).store),
         *_about_workers(settings),
         ("settings", f"{_command()} settings{f' {target}' if target else ''}"),
-        ("stop", "Ctrl-C"),
+        _how_to_stop(settings),
     ]
     _print_rows(rows, f"async-job {version('async-job')} on {url}")
 
@@ -161,6 +162,12 @@ def _about_workers(settings: Settings) -> list[tuple[str, str]]:
     if not settings.workers:
         return [("workers", "none here; async-job worker starts some")]
     return [("workers", f"{settings.workers}, each with {settings.concurrency} jobs at once")]
+
+
+def _how_to_stop(settings: Settings) -> tuple[str, str]:
+    if settings.store.startswith("memory:"):
+        return "stop", "Ctrl-C; what is in memory:// is gone then"
+    return "stop", f"Ctrl-C; running jobs have {settings.grace:g} s then, or none after a second Ctrl-C"
 
 
 def _print_rows(rows: list[tuple[str, str]], title: str) -> None:

@@ -12,6 +12,7 @@ from async_job import logs
 from async_job.cli.access import HOLD
 from async_job.cli.view import JobView
 from async_job.core.job import Job
+from async_job.core.submission import Options
 from async_job.errors import UnknownType, UsageError
 from async_job.job_view import view_job
 from async_job.jobs import Jobs
@@ -61,8 +62,8 @@ class StoreAccess:
         except UnknownType as error:
             raise UsageError(f"{error}; --app module:jobs names the program that has the functions") from error
 
-    async def submit(self, type: str, input: dict[str, Any]) -> str:
-        return (await self._jobs.submit(type, msgspec.json.encode(input))).id
+    async def submit(self, type: str, input: dict[str, Any], options: Options) -> str:
+        return (await self._jobs.submit(type, msgspec.json.encode(input), options)).id
 
     async def read(self, id: str) -> JobView:
         return _view(await self._jobs.get(id))
