@@ -7,7 +7,7 @@ themselves; an idle worker waits for the store's hint, or until the next schedul
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from async_job.core.job import Change, Job
@@ -97,15 +97,17 @@ class Claimer:
         """One round trip. What failed is tried again with the next: outcomes are known by their tokens, and a claim
         that was not answered is asked for again under the same number."""
         changes = self._decide(ended)
-        calls: list[Any] = []
+        calls: list[Coroutine[Any, Any, Any]] = []
         if changes:
-            calls.append(self._store.apply([change for _, _, change in changes]))
+            calls.append(_caught(self._store.apply([change for _, _, change in changes])))
         if room > 0:
-            calls.append(self._store.claim(ClaimId(self.worker, self.claims + 1), self._turn(), room))
+            calls.append(_caught(self._store.claim(ClaimId(self.worker, self.claims + 1), self._turn(), room)))
         if not calls:
             # Whatever had ended was somebody else's by now, and there is no room for more.
             return
-        answers = await asyncio.gather(*calls, return_exceptions=True) if len(calls) > 1 else [await _caught(calls)]
+        # The second begins while this waits for the first, so that both go together.
+        second = map(asyncio.get_running_loop().create_task, calls[1:])
+        answers = [await call for call in (calls[0], *second)]
         failed = [answer for answer in answers if isinstance(answer, BaseException)]
         if changes:
             self._applied(changes, answers[0])
@@ -228,8 +230,9 @@ class Claimer:
         self._bell.set()
 
 
-async def _caught(calls: list[Any]) -> Any:
+async def _caught(call: Coroutine[Any, Any, Any]) -> Any:
+    """What the call returns, or the error that it raises."""
     try:
-        return await calls[0]
-    except Exception as error:  # noqa: BLE001 - looked at by the caller, as those that gather returns
+        return await call
+    except Exception as error:  # noqa: BLE001 - looked at by the caller
         return error

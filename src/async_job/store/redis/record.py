@@ -121,10 +121,11 @@ def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
     set_fields: list[Field] = []
     drop: list[str] = []
     maybe_drop: list[str] = []
-    job, get = change.job, change.get
+    job, fields = change.job, change.fields
     before = _usual(job.state, job.created_at, job.started_at, job.finished_at)
-    after = _usual(change.state, job.created_at, get("started_at"), get("finished_at"))
-    for name, value in change.fields.items():
+    started_at, finished_at = fields.get("started_at", job.started_at), fields.get("finished_at", job.finished_at)
+    after = _usual(fields["state"], job.created_at, started_at, finished_at)
+    for name, value in fields.items():
         if name == "state":
             continue
         default = DEFAULTS.get(name)
@@ -150,13 +151,18 @@ def decode(id: str, flat: Sequence[bytes], **overrides: Any) -> Job | None:
         values: dict[str, Any] = {"id": id, "input": EMPTY_INPUT}
         parts = iter(flat)
         for key, raw in zip(parts, parts, strict=True):
-            if key in READ_BY_KEY:
-                name, read = READ_BY_KEY[key]
-                values[name] = read(raw)
+            known = READ_BY_KEY.get(key)
+            if known is not None:
+                values[known[0]] = known[1](raw)
         if "state" not in values or "type" not in values:
             return None
         values.update(overrides)
-        left_out = _usual(values["state"], values["created_at"], values.get("started_at"), values.get("finished_at"))
-        return Job(**(left_out | values))
+        created_at = values["created_at"]
+        values.setdefault("scheduled_for", created_at)
+        if "updated_at" not in values:
+            values["updated_at"] = values.get("finished_at") or values.get("started_at") or created_at
+        if "reason" not in values:
+            values["reason"] = USUAL_REASON.get(values["state"])
+        return Job(**values)
     except (ValueError, KeyError) as error:
         raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error

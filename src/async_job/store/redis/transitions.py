@@ -154,11 +154,16 @@ def draft_change(declared: Declared, change: Change) -> Draft:
 
 def _flags(change: Change, state: State) -> str:
     guard = change.guard
-    for_ever = state in FINISHED and change.get("kept_until") is None
-    return (
-        f"{'u' if guard.uncancelled else ''}{'l' if guard.lapsed else ''}{'d' if guard.deadline else ''}"
-        f"{'o' if change.outcome else ''}{'e' if for_ever else ''}"
-    )
+    flags = "o" if change.outcome else ""
+    if guard.uncancelled:
+        flags += "u"
+    if guard.lapsed:
+        flags += "l"
+    if guard.deadline:
+        flags += "d"
+    if state in FINISHED and change.get("kept_until") is None:
+        flags += "e"
+    return flags
 
 
 def _more(declared: Declared, change: Change, drop: list[str]) -> list[Field]:

@@ -44,10 +44,11 @@ end
 -- Whether what the decision rests on still is so.
 local function holds(at, state, token)
   local given, key = ARGV[at + 2], jobs .. ARGV[at]
-  return state == ARGV[at + 1] and (given == '' or token == given)
-    and not (flag(at, 'u') and call('HGET', key, 'cancel_requested_at'))
-    and not (flag(at, 'l') and not lapsed(token))
-    and not (flag(at, 'd') and not call('HGET', key, 'start_by'))
+  if state ~= ARGV[at + 1] or given ~= '' and token ~= given then return false end
+  return not string.find(ARGV[at + 3], '[uld]')
+    or not (flag(at, 'u') and call('HGET', key, 'cancel_requested_at'))
+      and not (flag(at, 'l') and not lapsed(token))
+      and not (flag(at, 'd') and not call('HGET', key, 'start_by'))
 end
 
 -- Why the item is not written ('stale', 'told') and who holds its unique key; nil: it may be.
@@ -158,7 +159,7 @@ end
 -- A finished job goes by itself an hour after `purge` should have taken it.
 local lifetimes = {}
 local function lifetime(score)
-  if not lifetimes[score] then lifetimes[score] = string.format('%d', math.max(score - now, 0) + HOUR) end
+  if not lifetimes[score] then lifetimes[score] = whole(math.max(score - now, 0) + HOUR) end
   return lifetimes[score]
 end
 

@@ -69,10 +69,14 @@ if due and due <= now then
   due = next_due()
 end
 
--- The first ids of a queue, without those whose deadline has passed: they are the expirer's.
-local function ready(queue, wanted)
+-- Takes the first ids off a queue, without those whose deadline has passed: they are the expirer's.
+local function take(queue, wanted)
   local late = tonumber(call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')[2])
-  if not late or late > now then return call('ZRANGE', queue, 0, wanted - 1) end
+  if not late or late > now then
+    local ids = call('ZRANGE', queue, 0, wanted - 1)
+    if #ids > 0 then call('ZREMRANGEBYRANK', queue, 0, #ids - 1) end
+    return ids
+  end
   local found, from = {}, 0
   while #found < wanted and from < MOST_SKIPPED do
     local ids = call('ZRANGE', queue, from, from + BATCH - 1)
@@ -82,6 +86,7 @@ local function ready(queue, wanted)
     end
     from = from + BATCH
   end
+  if #found > 0 then call('ZREM', queue, unpack(found)) end
   return found
 end
 
@@ -94,7 +99,7 @@ local function start(id)
   for at = 1, #fields, 2 do job[fields[at]] = fields[at + 1] end
   -- The queue held an id that is no queued job; it only leaves the queue.
   if job.state ~= 'queued' then return end
-  local attempt, version = string.format('%d', (job.attempt or 0) + 1), string.format('%d', (job.version or 1) + 1)
+  local attempt, version = whole((job.attempt or 0) + 1), whole((job.version or 1) + 1)
   local life = lived(job.life, version, 'r')
   -- A running job without them has the reason `claimed`, and was updated when it started (record.py).
   if job.reason or job.updated_at then call('HDEL', key, 'reason', 'updated_at') end
@@ -116,10 +121,9 @@ for _, queue in ipairs(call('SMEMBERS', KEYS[14])) do paused[root .. 'queue:' ..
 for at = QUEUES, #KEYS, 2 do
   local queue, before = KEYS[at], #answers
   if before >= limit then break end
-  local ids = paused[queue] and {} or ready(queue, limit - before)
+  local ids = paused[queue] and {} or take(queue, limit - before)
   if #ids > 0 then
     for _, id in ipairs(ids) do start(id) end
-    call('ZREM', queue, unpack(ids))
     call('HINCRBY', KEYS[15], queue_name(queue), #answers - before)
   end
 end

@@ -13,8 +13,17 @@ if not now then
   local time = call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
--- As text: a number is printed anew for each command that it is given to.
-local clock = string.format('%d', now)
+-- As text: a number is printed anew for each command that it is given to. Small ones come again and again.
+local printed = {}
+local function whole(number)
+  local text = printed[number]
+  if not text then
+    text = string.format('%d', number)
+    printed[number] = text
+  end
+  return text
+end
+local clock = whole(now)
 
 local CHANGES_KEPT = 10000
 
