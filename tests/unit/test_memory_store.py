@@ -143,3 +143,6 @@ async def test_check_finds_a_damage(store: MemoryStore, damage: Callable[[Memory
     findings = await store.check()
     assert findings
     assert all(finding.problem for finding in findings)
+    await store.repair()
+    assert await store.check() == []
+    assert len(await store.get(["running", "ended", "queued", "scheduled"])) == 4

@@ -257,6 +257,9 @@ async def test_damage_is_found(path: Path) -> None:
         ("gone", "has log lines and is not there"),
         ("queued/default", "tally says another number of jobs in this state and queue than there are"),
     }
+    await store.repair()
+    left = {(finding.id, finding.problem) for finding in await store.check()}
+    assert left == {("b", "in a state that does not exist"), ("c", "succeeded without a result")}
     await store.close()
 
 

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from async_job.jobs import Jobs
 from async_job.settings import masked
+from async_job.store.protocol import Finding
+
+EX_FINDINGS: Final = 1
+EX_REPAIRED: Final = 3
 
 
-async def check(jobs: Jobs) -> int:
-    """Prints what is not as promised. Returns the exit code: 1 if there is anything."""
+async def check(jobs: Jobs, *, repair: bool) -> int:
+    """Prints what is not as promised, and mends it if it is to. Returns the exit code: 0 if there was nothing, 1 if
+    there is something, 3 if all of it was mended."""
     async with jobs:
         store = await jobs.store()
         health, findings = await store.health(), await store.check()
-    print(f"{masked(jobs.settings).store}: {health.backend}; {health.durability}")
+        print(f"{masked(jobs.settings).store}: {health.backend}; {health.durability}")
+        _print(findings)
+        if not findings:
+            print("every job is where it has to be")
+            return 0
+        print(_counted(findings))
+        if not repair:
+            print("`async-job check --repair` mends what can be told from the jobs themselves")
+            return EX_FINDINGS
+        await store.repair()
+        left = await store.check()
+    if not left:
+        print("repaired: every job is where it has to be")
+        return EX_REPAIRED
+    _print(left)
+    print(f"{_counted(left)} left, which cannot be told from the jobs themselves")
+    return EX_FINDINGS
+
+
+def _print(findings: list[Finding]) -> None:
     for finding in findings:
         print(f"{finding.id}: {finding.problem}")
-    print(f"{len(findings)} findings" if findings else "every job is where it has to be")
-    return 1 if findings else 0
+
+
+def _counted(findings: list[Finding]) -> str:
+    return f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"

@@ -248,17 +248,21 @@ def status(
 
 
 @app.command()
-def check(store: StoreUrl = None) -> int:
-    """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised.
+def check(
+    store: StoreUrl = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is found; workers may go on meanwhile.")] = False,
+) -> int:
+    """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised, and 3 if all
+    of it was repaired.
 
     \b
     async-job check
-    async-job check --store redis://localhost:6379
+    async-job check --store redis://localhost:6379 --repair
     """
     from async_job.cli import checking
     from async_job.cli.store_access import lasting_jobs
 
-    return asyncio.run(checking.check(lasting_jobs(store, None)))
+    return asyncio.run(checking.check(lasting_jobs(store, None), repair=repair))
 
 
 @app.command()

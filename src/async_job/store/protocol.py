@@ -327,6 +327,12 @@ class Store(Protocol):
         held job's worker known, each live unique key held. Empty when all is as promised."""
         ...
 
+    async def repair(self) -> None:
+        """Mends what ``check`` finds, as far as it can be told from the jobs themselves, beside workers at work. No job
+        is removed, and none comes to another state: what runs under a worker that is not known is left to whoever
+        rescues. Of two live jobs with one unique key, one gives it up."""
+        ...
+
     async def health(self) -> Health:
         """Runs a real read and write path in the store and says what it promises now."""
         ...

@@ -1,11 +1,13 @@
-"""Compares the jobs of a memory store with its indexes."""
+"""Compares the jobs of a memory store with its indexes, and makes those anew."""
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from async_job.core.job import State
 from async_job.store.memory.index import Index
 from async_job.store.memory.table import Holding, Table
-from async_job.store.protocol import Finding
+from async_job.store.protocol import Finding, Worker
 
 
 def check_table(table: Table) -> list[Finding]:
@@ -52,3 +54,27 @@ def _pairs(table: Table, fresh: Table) -> list[tuple[str, Index, Index]]:
     for state in table.ended.keys() | fresh.ended.keys():
         pairs.append((str(state), table.ended.get(state, Index()), fresh.ended.get(state, Index())))
     return pairs
+
+
+def repair_table(table: Table) -> None:
+    """Takes the indexes from the jobs."""
+    for job in table.jobs.values():
+        if job.state is State.RUNNING and job.worker not in table.workers:
+            # As a retired one, whose jobs are taken over.
+            gone = Worker(id=job.worker, host="", pid=0, started_at=0, queues=(), concurrency=0)
+            table.workers[job.worker] = Holding(gone, 0)
+    for known in table.workers.values():
+        known.held.clear()
+    table.queues, table.scheduled, table.deadlines, table.kept, table.ended = {}, Index(), Index(), Index(), {}
+    table.unique, table.due_deliveries = {}, Index()
+    for job in list(table.jobs.values()):
+        table.enter(job)
+        if job.unique_key is None or job.done:
+            continue
+        holder = table.unique.setdefault((job.type, job.unique_key), job.id)
+        if holder != job.id:
+            table.jobs[job.id] = replace(job, unique_key=None)
+    for delivery in list(table.deliveries.values()):
+        del table.deliveries[delivery.id]
+        if delivery.job_id in table.jobs:
+            table.put_delivery(delivery)

@@ -22,7 +22,7 @@ from async_job.errors import ForkError, LeaseOver, NotEnrolled, StaleClaim
 from async_job.store.bell import Bell
 from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.memory.administration import MemoryAdministration
-from async_job.store.memory.check import check_table
+from async_job.store.memory.check import check_table, repair_table
 from async_job.store.memory.index import Index as Ids
 from async_job.store.memory.outbox import MemoryOutbox
 from async_job.store.memory.table import Holding, Table
@@ -345,6 +345,10 @@ class MemoryStore:
     async def check(self) -> list[Finding]:
         with self._lock:
             return check_table(self._table)
+
+    async def repair(self) -> None:
+        with self._lock:
+            repair_table(self._table)
 
     async def health(self) -> Health:
         return Health(backend="memory", durability="nothing outlives the process", durable=False)

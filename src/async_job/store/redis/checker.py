@@ -1,4 +1,5 @@
-"""Compares every job with every index, in bounded batches that each see one moment of the store."""
+"""Compares every job with every index, in bounded batches that each see one moment of the store, and mends what it
+finds in the same moment."""
 
 from __future__ import annotations
 
@@ -12,28 +13,33 @@ from async_job.store.redis.record import Field, text
 
 PAGE = 64
 """Jobs a script call: each is looked for in every index."""
+DAY = 24 * 3_600_000
 STAYS = -1
 """What PTTL answers for a key that does not go by itself."""
 
 
-async def check(link: Link, keys: Keys, now: int | None) -> list[Finding]:
-    """All that is not as promised. Jobs may come and go meanwhile: each is judged as it is when its batch is read."""
+async def check(link: Link, keys: Keys, now: int | None, *, repair: bool = False) -> list[Finding]:
+    """All that is not as promised; ``repair`` mends it. Jobs may come and go meanwhile: each is judged as it is when
+    its batch is read."""
+    how = "repair" if repair else ""
     indexes = [key async for key in _scan(link, f"{keys.root}queue:*")]
     indexes += [key async for key in _scan(link, f"{keys.root}claims:*")]
     findings: dict[Finding, None] = {}
     async for ids in _pages(_all_ids(link, keys, indexes)):
-        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, indexes, ids)))
+        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, indexes, (how, *ids))))
     async for page in _pages(_scan(link, f"{keys.root}unique:*")):
-        for found in await _ask(link, scripts.call("check_unique", keys, now, page)):
+        for found in await _ask(link, scripts.call("check_unique", keys, now, page, (how,))):
             key = found.id.removeprefix(f"{keys.root}unique:").replace(":", "/", 1)
             findings[Finding(found.problem, f"holds the unique key {key} and is not live")] = None
     async for page in _pages(_all_deliveries(link, keys)):
-        findings |= dict.fromkeys(await _ask(link, scripts.call("check_deliveries", keys, now, (), page)))
+        findings |= dict.fromkeys(await _ask(link, scripts.call("check_deliveries", keys, now, (), (how, *page))))
     async for page in _pages(_scan(link, f"{keys.root}idempotency:*")):
         for name, lifetime in zip(page, await link.ask(*(("PTTL", name) for name in page)), strict=True):
             if lifetime == STAYS:
                 key = text(name).removeprefix(f"{keys.root}idempotency:")
                 findings[Finding(key, "is an idempotency key that would stay for ever")] = None
+                if repair:
+                    await link.ask(("PEXPIRE", name, DAY))
     return list(findings)
 
 

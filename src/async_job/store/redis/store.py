@@ -222,6 +222,10 @@ class RedisStore:
         self._trips.check_process()
         return await checker.check(self._check_link, self._keys, self._time.given())
 
+    async def repair(self) -> None:
+        self._trips.check_process()
+        await checker.check(self._check_link, self._keys, self._time.given(), repair=True)
+
     async def health(self) -> Health:
         def read(reply: list[Any]) -> None:
             if int(reply[1]) != reply[0]:

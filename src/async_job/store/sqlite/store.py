@@ -43,6 +43,7 @@ from async_job.store.sqlite.check import check
 from async_job.store.sqlite.lane import D, Lane
 from async_job.store.sqlite.outbox import SqliteOutbox
 from async_job.store.sqlite.reader import Reader
+from async_job.store.sqlite.repair import repair
 from async_job.store.sqlite.writer import Writer
 
 LOOK_EACH: Final = 0.25
@@ -240,6 +241,10 @@ class SqliteStore:
     async def check(self) -> list[Finding]:
         self._opened(self._reader)
         return await asyncio.to_thread(check, self._path)
+
+    async def repair(self) -> None:
+        self._opened(self._reader)
+        await asyncio.to_thread(repair, self._path, self.now())
 
     async def health(self) -> Health:
         now = self.now()

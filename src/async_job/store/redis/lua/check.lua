@@ -1,6 +1,7 @@
-#!lua flags=no-writes
--- KEYS 12…: further indexes: queues and claims. ARGV 4…: ids.
--- For each id compares the job with all indexes. Answers ids and problems in turn.
+#!lua flags=allow-oom
+-- KEYS 12…: further indexes: queues and claims. ARGV 4: 'repair' or '', 5…: ids.
+-- For each id compares the job with all indexes. Answers ids and problems in turn. Repairs the indexes if it is asked to,
+-- by what the job says of itself.
 
 local UNNAMED = #root
 local FOR_EVER = 3153600000000
@@ -12,6 +13,9 @@ for _, key in pairs(finished) do
 end
 for at = 12, #KEYS do indexes[#indexes + 1] = KEYS[at] end
 
+-- What is claimed together is found by this number times that of the claim, and the next ones.
+local CLAIMED_AT_ONCE = 256
+local mend = ARGV[4] == 'repair' and call or function() end
 local answers = {now}
 local function tell(id, problem)
   answers[#answers + 1] = id
@@ -37,7 +41,18 @@ local function wanted(job)
   return places
 end
 
-local function compare(id, places, there)
+local function enter(key, id, place, job)
+  mend('ZADD', key, place == true and string.match(job.token, '%d+$') * CLAIMED_AT_ONCE or place, id)
+end
+
+-- Whether a job is live under this unique key.
+local function is_live(id, key)
+  local job = call('HMGET', jobs .. id, 'state', 'type', 'unique_key')
+  return job[1] and not finished[job[1]] and job[2] and job[3] and unique_key(job[2], job[3]) == key
+end
+
+local function compare(id, places, job)
+  local there = job ~= nil
   local known = {}
   for _, key in ipairs(indexes) do
     known[key] = true
@@ -45,18 +60,46 @@ local function compare(id, places, there)
     local name = string.sub(key, UNNAMED + 1)
     if score and not place then
       -- A record that went by itself, past the time it was to be kept, is left to `purge`.
-      if there or not is_finished[key] or score > now then tell(id, 'is in ' .. name .. ' and should not be') end
-    elseif place and not score then tell(id, 'is missing in ' .. name)
-    elseif place and place ~= true and score ~= place then tell(id, 'has the wrong place in ' .. name) end
+      if there or not is_finished[key] or score > now then
+        tell(id, 'is in ' .. name .. ' and should not be')
+        mend('ZREM', key, id)
+      end
+    elseif place and (not score or place ~= true and score ~= place) then
+      tell(id, (score and 'has the wrong place in ' or 'is missing in ') .. name)
+      enter(key, id, place, job)
+    end
   end
-  for key in pairs(places) do
+  for key, place in pairs(places) do
     if not known[key] and not call('ZSCORE', key, id) then
       tell(id, 'is missing in ' .. string.sub(key, UNNAMED + 1))
+      enter(key, id, place, job)
     end
   end
 end
 
-for at = 4, #ARGV do
+-- What no index can hold, or holds beside the job's place.
+local function look_at(id, job)
+  local worker = worker_of(job.token)
+  if job.state == 'running' and not call('ZSCORE', leases, worker) then
+    tell(id, 'running under ' .. worker .. ', which is not known')
+    -- As a retired one, whose jobs are taken over.
+    mend('ZADD', leases, 0, worker)
+  end
+  if job.state == 'queued' and call('SISMEMBER', queues, job.queue or 'default') == 0 then
+    tell(id, 'its queue is not listed')
+    mend('SADD', queues, job.queue or 'default')
+  end
+  if job.unique_key and not finished[job.state] then
+    local key = unique_key(job.type, job.unique_key)
+    local holder = call('GET', key)
+    if holder ~= id then
+      tell(id, 'live, but its unique key is not its own')
+      if holder and is_live(holder, key) then mend('HDEL', jobs .. id, 'unique_key') else mend('SET', key, id) end
+    end
+  end
+end
+
+for at = 5, #ARGV do
   local id, job = ARGV[at], {}
   local kind = call('TYPE', jobs .. id).ok
   if kind == 'hash' then
@@ -66,20 +109,23 @@ for at = 4, #ARGV do
   local good = job.state and job.type and job.created_at
     and (finished[job.state] or job.state == 'queued' or job.state == 'scheduled' or job.state == 'running')
   if good then
-    compare(id, wanted(job), true)
-    if job.state == 'running' and not call('ZSCORE', leases, worker_of(job.token)) then
-      tell(id, 'running under ' .. worker_of(job.token) .. ', which is not known')
+    if job.state == 'running' and not string.find(job.token or '', ':%d+$') then
+      tell(id, 'running without a token')
+      -- One that no run has, so that it is taken over as lapsed.
+      mend('HSET', jobs .. id, 'token', 'unknown:0')
+      job.token = 'unknown:0'
     end
-    if job.state == 'queued' and call('SISMEMBER', queues, job.queue or 'default') == 0 then
-      tell(id, 'its queue is not listed')
+    if job.state == 'running' and not job.started_at then
+      tell(id, 'running and never started')
+      mend('HSET', jobs .. id, 'started_at', job.created_at)
+      job.started_at = job.created_at
     end
-    if job.unique_key and not finished[job.state] and call('GET', unique_key(job.type, job.unique_key)) ~= id then
-      tell(id, 'live, but its unique key is not its own')
-    end
+    compare(id, wanted(job), job)
+    look_at(id, job)
   elseif kind ~= 'none' then
     tell(id, 'is no job: state, type or time of creation is missing')
   else
-    compare(id, {}, false)
+    compare(id, {}, nil)
   end
 end
 return answers

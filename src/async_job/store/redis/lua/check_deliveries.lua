@@ -1,6 +1,7 @@
-#!lua flags=no-writes
--- ARGV 4…: ids of deliveries. Compares each with its job and the indexes. Answers ids of jobs and problems in turn.
+#!lua flags=allow-oom
+-- ARGV 4: 'repair' or '', 5…: ids of deliveries. Compares each with its job and the indexes. Answers ids of jobs and problems in turn.
 
+local mend = ARGV[4] == 'repair' and call or function() end
 local answers = {now}
 local function tell(id, problem)
   answers[#answers + 1] = id
@@ -16,7 +17,14 @@ local function has_job(id)
   return false
 end
 
-for at = 4, #ARGV do
+local function forget(id, job)
+  mend('HDEL', deliveries, id)
+  mend('ZREM', due_deliveries, id)
+  mend('ZREM', recent_deliveries, id)
+  if job then mend('ZREM', deliveries_of(job), id) end
+end
+
+for at = 5, #ARGV do
   local id = ARGV[at]
   local text = call('HGET', deliveries, id)
   local due, made = tonumber(call('ZSCORE', due_deliveries, id) or ''), tonumber(call('ZSCORE', recent_deliveries, id) or '')
@@ -24,15 +32,22 @@ for at = 4, #ARGV do
     local delivery = cjson.decode(text)
     local job = delivery.job_id
     local of_job = tonumber(call('ZSCORE', deliveries_of(job), id) or '')
-    if not has_job(job) then tell(job, 'is gone, but not its delivery ' .. id) end
-    if due ~= (delivery.state == 'pending' and delivery.due_at or nil) then
+    local wanted = delivery.state == 'pending' and delivery.due_at or nil
+    if not has_job(job) then
+      tell(job, 'is gone, but not its delivery ' .. id)
+      forget(id, job)
+    elseif due ~= wanted then
       tell(job, 'its delivery ' .. id .. ' has the wrong place in deliveries:due')
+      if wanted then mend('ZADD', due_deliveries, wanted, id) else mend('ZREM', due_deliveries, id) end
     end
-    if made ~= delivery.created_at or of_job ~= delivery.created_at then
+    if has_job(job) and (made ~= delivery.created_at or of_job ~= delivery.created_at) then
       tell(job, 'its delivery ' .. id .. ' is not where deliveries are looked for')
+      mend('ZADD', recent_deliveries, delivery.created_at, id)
+      mend('ZADD', deliveries_of(job), delivery.created_at, id)
     end
   elseif due or made then
     tell(id, 'is in an index of deliveries and should not be')
+    forget(id)
   end
 end
 return answers

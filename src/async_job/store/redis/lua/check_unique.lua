@@ -1,5 +1,5 @@
-#!lua flags=no-writes
--- KEYS 12…: unique keys. Answers, for those whose holder is not live or has another key, the key and the holder.
+#!lua flags=allow-oom
+-- KEYS 12…: unique keys. ARGV 4: 'repair' or ''. Answers, for those whose holder is not live or has another key, the key and the holder.
 
 local answers = {now}
 for at = 12, #KEYS do
@@ -9,6 +9,7 @@ for at = 12, #KEYS do
     local own = job[2] and job[3] and unique_key(job[2], job[3])
     if not job[1] or finished[job[1]] or own ~= KEYS[at] then
       answers[#answers + 1] = KEYS[at]
+      if ARGV[4] == 'repair' then call('DEL', KEYS[at]) end
       answers[#answers + 1] = holder
     end
   end
