@@ -7,6 +7,7 @@ processes that the tests start.
 import asyncio
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,8 +17,10 @@ from async_job.store.protocol import Claimed, ClaimId, Index
 from async_job.store.redis import scripts
 from async_job.store.redis.store import RedisStore
 from async_job.store.sqlite.store import SqliteStore
+from async_job.store.sqlite.writer import Writer
 
 VARIABLE = "PLANTED"
+MOST_PAGES = 1 << 30
 
 Stores = Any
 
@@ -96,6 +99,20 @@ def no_reload(store: Stores) -> None:
     scripts.LOAD = []  # type: ignore[misc]
 
 
+def few_pages(store: Stores) -> None:
+    """No bug: SQLite files have at most as many pages as the file `pages` beside the ledger says, while it is there."""
+    if store is not SqliteStore:
+        return
+    execute = Writer.execute
+
+    def within_limit(self: Any, group: Any) -> list[Any]:
+        limit = Path(os.environ["LEDGER"]).with_name("pages")
+        self._connection.pragma("max_page_count", int(limit.read_text()) if limit.exists() else MOST_PAGES)
+        return execute(self, group)
+
+    Writer.execute = within_limit  # type: ignore[method-assign]
+
+
 BUGS = {
     "unfenced": unfenced,
     "two_step_claim": two_step_claim,
@@ -103,4 +120,5 @@ BUGS = {
     "suspicious": suspicious,
     "unguarded_rescue": unguarded_rescue,
     "no_reload": no_reload,
+    "few_pages": few_pages,
 }

@@ -61,6 +61,15 @@ async def hold_the_interpreter(context: Context, seconds: float) -> int:
 
 
 @jobs.job
+async def padded(context: Context, seconds: float, padding: str) -> int:
+    """Like `work`, with an input that takes room."""
+    write(context, "start")
+    await asyncio.sleep(seconds)
+    write(context, "end")
+    return context.attempt
+
+
+@jobs.job
 def loop_in_thread(context: Context, seconds: float) -> None:
     """Never looks whether it is to stop."""
     write(context, "start")

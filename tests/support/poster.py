@@ -19,6 +19,8 @@ class Poster:
         self.repeats = 0
         """How often a request had to be sent again."""
         self.server_errors: list[str] = []
+        self.refusals: list[int] = []
+        """The answers that refused; 0: there was none."""
         self._ending = False
         self._book = book
         self._patience = patience
@@ -38,6 +40,18 @@ class Poster:
 
     def finish(self) -> None:
         self._ending = True
+
+    async def try_submit(self, type: str, input: dict[str, Any]) -> bool:
+        """Once; whether it was accepted. Why not is added to `refusals`."""
+        key = secrets.token_hex(8)
+        ledger.note(self._book, "invoke", key)
+        answer = await self._post({"type": type, "input": input}, key, self.port)
+        if answer is not None and answer.is_success:
+            ledger.note(self._book, "ok", answer.json()["id"])
+            return True
+        ledger.note(self._book, "fail", key)
+        self.refusals.append(answer.status_code if answer is not None else 0)
+        return False
 
     async def submit(self, seconds: float = 0.05, key: str = "", port: int = 0) -> str:
         """The job's id, when the server has acknowledged it."""
