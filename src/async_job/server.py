@@ -4,12 +4,13 @@ a worker in this process, for stores that no other process can reach."""
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -33,17 +34,31 @@ KEEP_ALIVE: Final = 15
 OTHER_FILES: Final = 200
 """Open files besides connections: those of the store, and of child processes."""
 
+LAST_CLOSE: Final = 0.5
+"""Seconds that the application may take to close its store when it was told to end at once."""
+
+INTERRUPTED: Final = 130
+
 OnReady = Callable[[], None]
 
 log = logs.get_logger()
 
 
 class Server(uvicorn.Server):
-    """uvicorn with our own signals: it ends in order, with an exit code, and keeps nobody waiting meanwhile."""
+    """uvicorn with our own signals: it ends in order, with an exit code, and keeps nobody waiting meanwhile.
+    ``end_at_once`` is called at the second signal."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, closing: Closing, on_ready: OnReady | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        closing: Closing,
+        on_ready: OnReady | None,
+        end_at_once: Callable[[], None] | None = None,
+    ) -> None:
         self._closing = closing
         self._on_ready = on_ready
+        self._end_at_once = end_at_once
         super().__init__(
             uvicorn.Config(
                 app,
@@ -67,6 +82,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._closing.set()
         await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn would leave the application as it is, and the end of the loop be told as an error of it.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), LAST_CLOSE)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,6 +102,8 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _stop(self) -> None:
+        if self.should_exit and self._end_at_once is not None:
+            self._end_at_once()
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -98,7 +119,13 @@ def serve_embedded(
     """
     closing = Closing()
     app = asgi.app(jobs, worker=True, target=target, closing=closing)
-    return _run(jobs, Server(app, jobs.settings, closing, on_ready), listen)
+    return _run(jobs, Server(app, jobs.settings, closing, on_ready, _end_at_once), listen)
+
+
+def _end_at_once() -> None:
+    """Ends this process. A thread with a job in it would hold up any other end, and the store goes with it anyway."""
+    log.warning("ending at once; what was running is lost")
+    os._exit(INTERRUPTED)
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,11 +22,15 @@ from support.servers import Server
 pytestmark = pytest.mark.realtime
 
 APP = """
+import time
 from async_job import Jobs
 jobs = Jobs()
 @jobs.job
 async def hello(name: str) -> str:
     return f"Hello, {name}"
+@jobs.job
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
 """
 
 EMBEDDED = """
@@ -110,6 +115,17 @@ def test_it_serves_on_the_socket_that_it_was_given_until_it_is_told_to_stop(star
         assert process.end() == 0
 
 
+def test_told_twice_it_ends_at_once_and_says_nothing_of_errors(
+    start: Callable[..., Process], capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = start()
+    process.first_sign()
+    process.popen.send_signal(signal.SIGTERM)
+    process.popen.send_signal(signal.SIGINT)
+    assert process.end() == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_a_second_one_takes_over_the_socket(start: Callable[..., Process]) -> None:
     process = start()
     process.first_sign()
@@ -164,16 +180,35 @@ def test_a_store_that_would_lose_jobs_stops_the_start(
     assert process.end() == EX_CONFIG
 
 
-def test_http_and_a_worker_in_one_process(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(APP)
+@contextmanager
+def embedded(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """HTTP and a worker in one process, and its URL."""
+    (folder / "app.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as listen:
         command = [sys.executable, "-c", EMBEDDED, str(listen.fileno())]
-        with subprocess.Popen(command, pass_fds=[listen.fileno()], cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, pass_fds=[listen.fileno()], cwd=folder, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            url = f"http://127.0.0.1:{listen.getsockname()[1]}"
-            body = {"type": "hello", "input": {"name": "Zoë"}}
-            answer = httpx.post(f"{url}/v1/jobs", json=body, headers={"Prefer": "wait=30"}, trust_env=False)
-            assert answer.json()["result"] == "Hello, Zoë"
-            process.send_signal(signal.SIGINT)
-        assert process.returncode == 0
+            yield process, f"http://127.0.0.1:{listen.getsockname()[1]}"
+
+
+def test_http_and_a_worker_in_one_process(tmp_path: Path) -> None:
+    with embedded(tmp_path) as (process, url):
+        body = {"type": "hello", "input": {"name": "Zoë"}}
+        answer = httpx.post(f"{url}/v1/jobs", json=body, headers={"Prefer": "wait=30"}, trust_env=False)
+        assert answer.json()["result"] == "Hello, Zoë"
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
+def test_told_twice_one_process_ends_at_once_whatever_its_threads_do(tmp_path: Path) -> None:
+    with embedded(tmp_path) as (process, url):
+        job = httpx.post(f"{url}/v1/jobs", json={"type": "sleep", "input": {"seconds": 3600}}, trust_env=False).json()
+        while not job["started_at"]:
+            job = httpx.get(f"{url}{job['links']['self']}", headers={"Prefer": "wait=1"}, trust_env=False).json()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(timeout=20) == 130
+        finally:
+            process.kill()

@@ -165,8 +165,6 @@ def _about_workers(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _how_to_stop(settings: Settings) -> tuple[str, str]:
-    if settings.store.startswith("memory:"):
-        return "stop", "Ctrl-C; what is in memory:// is gone then"
     return "stop", f"Ctrl-C; running jobs have {settings.grace:g} s then, or none after a second Ctrl-C"
 
 
