@@ -178,6 +178,40 @@ async def test_a_store_is_not_carried_over_a_fork(tmp_path: Path, start: Start) 
     assert (process.returncode, out.split()) == (0, ["0", "1"])
 
 
+FORK_AT_WORK = """
+import threading, time
+at_work, finished = threading.Event(), threading.Event()
+
+def work():
+    at_work.set()
+    time.sleep(0.2)
+    finished.set()
+
+async def main():
+    store = SqliteStore(path)
+    await store.open()
+    for _ in range(3):
+        at_work.clear()
+        finished.clear()
+        store._writer.post(work)
+        at_work.wait()
+        pid = os.fork()
+        if not pid:
+            os._exit(0 if finished.is_set() else 1)
+        print(os.waitpid(pid, 0)[1])
+    print((await store.submit([make_job(store.now())]))[0].created)
+    await store.close()
+asyncio.run(main())
+"""
+
+
+async def test_a_fork_waits_until_no_thread_is_within_sqlite(tmp_path: Path, start: Start) -> None:
+    """The child would find SQLite's locks taken by a thread that it does not have."""
+    process = start(tmp_path / "jobs.db", "forked", FORK_AT_WORK)
+    out, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    assert (process.returncode, out.split()) == (0, ["0", "0", "0", "True"])
+
+
 KILLED_IN_ITS_TURN = """
 turnstile = Turnstile(path)
 with turnstile.turn():

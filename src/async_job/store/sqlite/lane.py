@@ -4,11 +4,13 @@ never waits for the disk. A store has two lanes, one that writes and one that re
 from __future__ import annotations
 
 import asyncio
+import os
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from async_job.errors import StoreUnavailable
@@ -18,6 +20,9 @@ from async_job.store.protocol import BATCH
 STUCK: Final = 15.0
 """After so many seconds callers hear that the store is away. What they asked may still happen, once."""
 
+
+REST: Final = 1.0
+"""Seconds for which a fork waits for what is going on, which may be waiting for another process."""
 
 Methods = dict[str, Callable[[Any], Any]]
 """What a desk does, by the names that it is asked by."""
@@ -52,10 +57,20 @@ class Lane(Generic[D]):
         self._commit = GroupCommit(self._execute, BATCH)
         self._answered = answered
         self._desk: D | None = None
+        # A fork copies the locks within SQLite as they are, and no thread that would let go of them.
+        self.at_work = Lock()
+        self.resting = False
+        itself = weakref.ref(self)
+        os.register_at_fork(
+            before=lambda: _rest(itself()),
+            after_in_parent=lambda: _go_on(itself()),
+            after_in_child=lambda: _go_on(itself()),
+        )
 
     def _work(self) -> None:
         while (work := self._inbox.get()) is not None:
-            work()
+            with self.at_work:
+                work()
 
     async def open(self, make: Callable[[], D]) -> None:
         """Makes the desk in its thread."""
@@ -99,6 +114,17 @@ class Lane(Generic[D]):
                 await self._in_thread(self._desk.close)
         finally:
             self._inbox.put(None)
+
+
+def _rest(lane: Lane[Any] | None) -> None:
+    if lane is not None:
+        lane.resting = lane.at_work.acquire(timeout=REST)
+
+
+def _go_on(lane: Lane[Any] | None) -> None:
+    if lane is not None and lane.resting:
+        lane.resting = False
+        lane.at_work.release()
 
 
 def _do(work: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> None:
