@@ -10,8 +10,10 @@ import asyncio
 import contextvars
 import inspect
 import io
+import os
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from async_job import logs
@@ -22,6 +24,7 @@ from async_job.errors import InvalidResult, OutdatedInput, UsageError
 from async_job.function import JobFunction
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
+from async_job.store.memory.store import MemoryStore
 from async_job.worker.active import ActiveRun
 from async_job.worker.channel import Channel
 from async_job.worker.failure import LONGEST_MESSAGE, describe, shorten
@@ -49,10 +52,17 @@ def main() -> int:
         return EX_CONFIG
     channel.listen()
     channel.send(Ready(cancellable))
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, _own_store(jobs):
         while (active := channel.next()) is not None:
             channel.finish(_run(jobs, runner, active))
     return 0
+
+
+def _own_store(jobs: Jobs) -> AbstractContextManager[None]:
+    """Whatever is in memory is the worker's: jobs that are submitted here would be lost, so they are refused."""
+    if jobs.settings.store.startswith("memory:"):
+        return jobs.using(MemoryStore(owner=os.getppid()))
+    return nullcontext()
 
 
 def _is_async(function: JobFunction[..., Any, Any]) -> bool:

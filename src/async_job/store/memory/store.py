@@ -49,11 +49,12 @@ MOST_AHEAD: Final = 1_000
 
 
 class MemoryStore:
-    """See ``store.protocol.Store`` for what each method promises."""
+    """See ``store.protocol.Store`` for what each method promises. ``owner``: the process that the jobs are kept in, if
+    that is not this one; then the store cannot be opened."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, owner: int | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._pid = os.getpid()
+        self._pid = owner or os.getpid()
         self._lock = RLock()
         self._table = Table()
         self._changed = Bell()
@@ -65,11 +66,11 @@ class MemoryStore:
         return self._clock.now()
 
     async def open(self) -> None:
-        """There is nothing to open. Raises ``ForkError`` in a copy, where jobs would be lost."""
+        """There is nothing to open. Raises ``ForkError`` in another process, where jobs would be lost."""
         if self._pid != os.getpid():
             raise ForkError(
-                f"memory:// belongs to process {self._pid} that made it: to submit jobs from forked processes, "
-                "use sqlite:/// or redis://"
+                f"memory:// belongs to process {self._pid} that made it: to submit jobs from other processes (forked, "
+                'or of runner="process"), use sqlite:/// or redis://'
             )
 
     async def close(self) -> None:
