@@ -36,6 +36,7 @@ from async_job.errors import (
     StoreUnavailable,
     UniqueKeyHeld,
     UnknownType,
+    UnrecoverableError,
     UsageError,
     WaitTimeout,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "StoreUnavailable",
     "UniqueKeyHeld",
     "UnknownType",
+    "UnrecoverableError",
     "UsageError",
     "WaitTimeout",
 ]

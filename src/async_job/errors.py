@@ -32,6 +32,7 @@ AsyncJobError
 │   ├── StoreRefused            set up in a way that would lose jobs, or of another version
 │   └── StoreBroken             answers something it should not; a bug or damage
 ├── InvalidResult               what a function returned cannot be stored as its result
+├── UnrecoverableError          raised by a function: trying it again would not help
 ├── WorkerError
 │   ├── NotEnrolled             the worker id was retired or never enrolled
 │   ├── LeaseOver               the worker's lease is over and not yet renewed
@@ -119,7 +120,7 @@ class NotAllowed(UsageError):
 
 
 class ForkError(UsageError):
-    """An open store was used in a process that was forked from the one that opened it."""
+    """A store was used in another process than the one it belongs to: one that was forked, say."""
 
 
 class JobNotFound(AsyncJobError):
@@ -224,6 +225,11 @@ class StoreBroken(StoreError):
 
 class InvalidResult(AsyncJobError):
     """What a function returned cannot be stored: it is not what its annotation says, no JSON, or too large."""
+
+
+class UnrecoverableError(AsyncJobError):
+    """For functions to raise, itself or a class of one's own below it: the job fails at once, however many attempts it
+    has left."""
 
 
 class WorkerError(AsyncJobError):

@@ -18,6 +18,7 @@ import msgspec
 import pydantic
 
 from async_job.context import Context
+from async_job.errors import UnrecoverableError
 from async_job.jobs import Jobs
 
 jobs = Jobs(store="memory://")
@@ -35,6 +36,10 @@ class Size:
 class Point(msgspec.Struct):
     x: float
     day: date
+
+
+class GivenUp(UnrecoverableError):
+    pass
 
 
 class Model(pydantic.BaseModel):
@@ -193,6 +198,16 @@ def end_at_once(code: int) -> None:
 @jobs.job(runner="process")
 def segfault() -> None:
     ctypes.string_at(0)
+
+
+@jobs.job(runner="process")
+def submit_another() -> str:
+    return add.submit_sync(1).id
+
+
+@jobs.job(runner="process")
+def give_up() -> None:
+    raise GivenUp("no such address")
 
 
 @jobs.job(runner="process")

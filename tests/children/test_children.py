@@ -380,6 +380,20 @@ async def test_an_application_that_cannot_be_imported_is_told(
     assert died.value.cause.startswith("could not start")
 
 
+async def test_what_is_in_memory_is_not_the_childs_to_write_to(make: Make) -> None:
+    with pytest.raises(ChildRaised) as raised:
+        await call(make(store="memory://"), "submit_another")
+    assert raised.value.error.type == "async_job.errors.ForkError"
+    assert f"memory:// belongs to process {os.getpid()}" in raised.value.error.message
+
+
+async def test_an_unrecoverable_error_is_not_to_be_tried_again(children: Children) -> None:
+    for type, retryable in (("give_up", False), ("fail", True)):
+        with pytest.raises(ChildRaised) as raised:
+            await call(children, type, **({"message": "x"} if retryable else {}))
+        assert raised.value.error.retryable is retryable
+
+
 async def test_a_child_that_takes_too_much_memory_is_killed(make: Make) -> None:
     children = make(worker_memory_limit=150 << 20)
     assert await call(children, "take_memory", mib=10, seconds=0) == 10 << 20

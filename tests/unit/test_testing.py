@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from async_job import Context, ErrorKind, JobFunction, Jobs, State
+from async_job import Context, ErrorKind, JobFunction, Jobs, State, UnrecoverableError
 from async_job.testing import JobTester, job_tester
 
 
@@ -79,6 +79,11 @@ async def submits_wrongly() -> None:
     await send_mail.submit(3)  # type: ignore[arg-type]
 
 
+@jobs.job(max_attempts=5)
+async def give_up() -> None:
+    raise UnrecoverableError("no such address")
+
+
 tester = job_tester(jobs)
 
 
@@ -105,6 +110,14 @@ async def test_an_async_test_with_jobs_that_submit_jobs(tester: JobTester) -> No
     tester.assert_submitted(sign_up, person=Person("ada", 36))
     tester.assert_submitted(send_mail, to="ada", subject="Welcome")
     tester.assert_submitted("send_mail")
+
+
+async def test_an_unrecoverable_error_fails_the_job_at_once(tester: JobTester) -> None:
+    await give_up.submit()
+    [job] = await tester.run_due()
+    assert (job.state, job.attempt, job.reason) == (State.FAILED, 1, "application")
+    assert job.error is not None
+    assert (job.error.type, job.error.retryable) == ("async_job.errors.UnrecoverableError", False)
 
 
 async def test_a_job_that_waits_for_others_lets_them_run(tester: JobTester) -> None:

@@ -6,7 +6,7 @@ import traceback
 from typing import Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
-from async_job.errors import says
+from async_job.errors import UnrecoverableError, says
 
 LONGEST_MESSAGE: Final = 2_000
 LONGEST_TRACEBACK: Final = 20_000
@@ -30,7 +30,7 @@ def describe(error: BaseException, now: int) -> ErrorInfo:
         kind=ErrorKind.APPLICATION,
         message=shorten(message, LONGEST_MESSAGE),
         type=place + kind.__qualname__,
-        retryable=True,
+        retryable=not isinstance(error, UnrecoverableError),
         traceback=_writable(trace if len(trace) <= LONGEST_TRACEBACK else "…" + trace[-LONGEST_TRACEBACK:]),
         at=now,
     )
