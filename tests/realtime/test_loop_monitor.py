@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import structlog
 
+from async_job import Jobs, asgi
 from async_job.worker.loop_monitor import LoopMonitor
 
 pytestmark = pytest.mark.realtime
 
-AFTER = 0.2
+AFTER = 0.3
 BLOCK = 1.0
 
 
@@ -41,12 +42,21 @@ async def test_a_blocked_loop_is_told_once_with_its_stack_and_how_long_it_was(
     blocking: Callable[[], None], own: bool
 ) -> None:
     lines = await said_while(blocking, times=2, own=own)
-    assert len(lines) == 4
-    for begun, ended in (lines[:2], lines[2:]):
-        assert blocking.__name__ in begun["stack"]
-        assert begun["log_level"] == "warning"
-        assert begun["seconds"] >= AFTER
-        assert ended["blocked_seconds"] >= BLOCK
+    # A busy machine may hold the loop up for a moment, too.
+    begun = [line for line in lines if blocking.__name__ in line.get("stack", "")]
+    ended = [line for line in lines if line.get("blocked_seconds", 0) >= BLOCK]
+    assert len(begun) == len(ended) == 2
+    assert {line["log_level"] for line in begun + ended} == {"warning"}
+    assert min(line["seconds"] for line in begun) >= AFTER
+
+
+async def test_the_loop_of_an_application_is_watched() -> None:
+    jobs = Jobs(store="memory://", loop_warning=AFTER)
+    with structlog.testing.capture_logs() as lines:
+        async with asgi.lifespan(jobs):
+            block_the_loop()
+            await asyncio.sleep(0.3)
+    assert any("block_the_loop" in line.get("stack", "") for line in lines)
 
 
 async def test_zero_is_never() -> None:

@@ -76,6 +76,8 @@ class LoopMonitor:
                     seconds = round(now - turned_at, 2)
                     log.warning("the event loop is blocked, and all here waits for it", seconds=seconds, stack=stack)
                     self._wait_for_a_turn(alarm)
+                    # Whatever the alarm wrote meanwhile is of the same time.
+                    self._written(alarm)
             if self._own_process:
                 faulthandler.cancel_dump_traceback_later()
 

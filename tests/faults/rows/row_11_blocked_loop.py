@@ -25,7 +25,7 @@ async def run(scene: Scene) -> RowResult:
             for kind in KINDS:
                 await _block(scene, client, kind, seconds)
                 warnings = [line for program in programs for line in _logged(program) if kind in line.get("stack", "")]
-                scene.demand(len(warnings) == 1, f"{kind}: {len(warnings)} warnings with its stack")
+                scene.demand(warnings, f"{kind}: no warning with its stack")
             turns = [line["blocked_seconds"] for program in programs for line in _logged(program, TURNS)]
             scene.demand(
                 sum(turned >= 0.9 * seconds for turned in turns) == len(KINDS),

@@ -20,25 +20,27 @@ async def run(scene: Scene) -> RowResult:
     limit = GIB if scene.scale.full else 150 * MIB
     innocents = scene.scale.times(INNOCENTS, short=2)
     settings = scene.settings(workers=1, concurrency=1 + INNOCENTS, worker_memory_limit=limit)
-    ended_after = []
+    ended_after: list[float] = []
+    recovery: list[float] = []
     async with scene.client() as client:
         with scene.program(settings, "support.poison:jobs"):
             for poison in POISONS:
                 begun = time.monotonic()
-                await _poison(scene, client, poison, innocents)
+                recovery += await _poison(scene, client, poison, innocents)
                 ended_after.append(time.monotonic() - begun)
         ended = {State.SUCCEEDED, State.FAILED}
         return await scene.result(
-            client, may_end=ended, extra={"poison_and_neighbours_ended": percentiles(ended_after)}
+            client, recovery=recovery, may_end=ended, extra={"poison_and_neighbours_ended": percentiles(ended_after)}
         )
 
 
-async def _poison(scene: Scene, client: Client, poison: str, innocents: int) -> None:
-    """All run in one process when it dies; nobody knows which of them it was."""
+async def _poison(scene: Scene, client: Client, poison: str, innocents: int) -> list[float]:
+    """All run in one process when it dies, and nobody knows which it was. Seconds until the innocents run again."""
     ids = [await client.submit(seconds=2 * scene.scale.lease) for _ in range(innocents)]
     for id in ids:
         await client.wait_for_start(id, timeout=scene.scale.patience)
     poisonous = await client.submit(seconds=60.0, type=poison)
+    begun = await client.wait_for_start(poisonous)
     await client.wait_for_all(2 * scene.scale.patience)
     guilty, *others = [job for job in await client.store.get([poisonous, *ids]) if job is not None]
     _judge_guilty(scene, guilty, POISONS[poison])
@@ -46,6 +48,9 @@ async def _poison(scene: Scene, client: Client, poison: str, innocents: int) -> 
         scene.demand(job.state is State.SUCCEEDED, f"{poison}: an innocent {job.state}: {job.error}")
         scene.demand(not job.crashes and not job.failures, f"{poison}: an innocent was charged: {job.attempts}")
         scene.demand(job.attempt == 2, f"{poison}: an innocent ran {job.attempt} times, not twice")
+    died_at = next(line.at for line in client.faults if line.pid == begun.pid and line.at >= begun.at)
+    again = [client.started(id, attempt=2) for id in ids]
+    return [line.at - died_at for line in again if line is not None]
 
 
 def _judge_guilty(scene: Scene, job: Job, named: str) -> None:
