@@ -126,13 +126,15 @@ class TestWriting:
         found = await store.outbox.deliveries("a")
         assert [one.created_at for one in found] == [clock.now() - 1_000, clock.now()]
 
-    async def test_two_ends_in_the_same_instant_are_told_once(self, store: Store) -> None:
+    async def test_two_ends_in_the_same_instant_have_a_message_each(self, store: Store) -> None:
         (cancelled,) = await end(store, "a", webhook="hook")
-        (first,) = await store.outbox.take(1, HOLD)
+        (first,) = await store.outbox.deliveries("a")
         retried = await tell(store, cancelled, RetryRequested())
         await tell(store, retried, CancelRequested())
-        assert await store.outbox.deliveries("a") == [first]
-        assert await store.outbox.take(10, HOLD) == [first]
+        both = await store.outbox.deliveries("a")
+        assert len(both) == 2
+        assert first in both
+        assert len(await store.outbox.take(10, HOLD)) == 2
 
 
 class TestOnlyWithTheChange:

@@ -54,7 +54,7 @@ async def leave_a_delivery(store: Any) -> None:
     """One of a job that is not there."""
     match type(store).__name__:
         case "MemoryStore":
-            store._table.put_delivery(delivery_of("gone", "hook", State.SUCCEEDED, 1))
+            store._table.put_delivery(delivery_of("gone", 1, "hook", State.SUCCEEDED, 1))
         case "SqliteStore":
             _sql(store, "INSERT INTO deliveries VALUES ('d', 'gone', 'e', 't', 1, 1, 'pending', 0, NULL, '', NULL)")
         case _:

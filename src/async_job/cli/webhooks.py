@@ -116,7 +116,7 @@ def replay(
     """Have a message sent again, under the same id, by the server or worker that runs.
 
     \b
-    async-job webhooks replay msg_0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10_1738310400000
+    async-job webhooks replay msg_0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10_1738310400000_3
     """
     from async_job.cli import telling
 

@@ -43,17 +43,17 @@ class Delivery(Struct, frozen=True, kw_only=True):
     tried_at: int | None = None
 
 
-def delivery_of(job_id: str, target: str, state: str, now: int) -> Delivery:
-    """The message that a job has come to its end."""
-    return Delivery(
-        id=f"msg_{job_id}_{now}", job_id=job_id, event=f"job.{state}", target=target, created_at=now, due_at=now
-    )
+def delivery_of(job_id: str, version: int, target: str, state: str, now: int) -> Delivery:
+    """The message that a job has come to its end. ``version`` is the one that this was decided on: by it the ends of a
+    job that is retried within a millisecond have messages of their own."""
+    id = f"msg_{job_id}_{now}_{version}"
+    return Delivery(id=id, job_id=job_id, event=f"job.{state}", target=target, created_at=now, due_at=now)
 
 
 def job_of(id: str) -> str:
     """The job that the message under this id is about; empty if it cannot be such an id."""
     prefix, _, rest = id.partition("_")
-    return rest.rpartition("_")[0] if prefix == "msg" else ""
+    return rest.partition("_")[0] if prefix == "msg" else ""
 
 
 def after_try(delivery: Delivery, status: int | None, problem: str, now: int) -> Delivery:

@@ -137,7 +137,7 @@ def decide(job: Job, event: Event, now: int, retention: Retention = DEFAULT_RETE
     change = _decide(job, event, now, retention)
     if change is None or job.webhook is None or change.state not in FINISHED:
         return change
-    return replace(change, deliveries=(delivery_of(job.id, job.webhook, change.state, now),))
+    return replace(change, deliveries=(delivery_of(job.id, job.version, job.webhook, change.state, now),))
 
 
 def _decide(job: Job, event: Event, now: int, retention: Retention) -> Change | None:
