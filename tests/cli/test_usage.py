@@ -9,7 +9,7 @@ import pytest
 
 from async_job.cli.main import app, main
 
-COMMANDS = ("serve", "worker", "submit", "status", "check", "settings")
+COMMANDS = ("serve", "worker", "submit", "status", "check", "bench", "settings")
 
 # An id that is none is not asked for.
 GUID = "01a20bc8-eae2-71de-918f-909fddd735af"

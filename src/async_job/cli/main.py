@@ -266,6 +266,30 @@ def check(
 
 
 @app.command()
+def bench(
+    store: StoreUrl = None,
+    workers: Workers = None,
+    concurrency: Concurrency = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, metavar="S", help="About how long it takes.")] = 60,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Measure beside a store in use, in this new namespace.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what this store and this machine give, in about a minute. What it writes, it takes away again.
+
+    \b
+    async-job bench
+    async-job bench --store redis://localhost:6379 --workers 2
+    async-job bench --store redis://localhost:6379 --namespace trial
+    """
+    from async_job.cli import benching
+
+    flags = {"store": store, "workers": workers, "concurrency": concurrency}
+    asyncio.run(benching.bench(flags, seconds, namespace, as_json=as_json))
+
+
+@app.command()
 def settings(target: Target = None, as_json: AsJson = False) -> None:
     """Print every setting with its value and where that comes from.
 
