@@ -72,6 +72,7 @@ def test_the_greeting_says_what_to_type_next(server: Serving) -> None:
     for line in (
         f"curl -X POST {server.url}/start-job",
         f"curl {server.url}/status-job/ID",
+        f"{server.url}/docs in a browser",
         "sqlite:///async-job.db",
         "1, each with 7 jobs at once",
         "async-job settings program:jobs",

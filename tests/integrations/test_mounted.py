@@ -43,7 +43,8 @@ def test_a_job_started_below_the_mount_runs_and_its_links_carry_the_mount(http: 
 def test_the_original_endpoints_and_problems_are_there_too(http: httpx.Client) -> None:
     id = http.post("/jobs/start-job/work").json()
     assert http.get(f"/jobs/status-job/{id}").text in ("PENDING", "STARTING", "COMPLETE")
-    assert http.get("/jobs/v1/nothing").json()["code"] == "unknown_path"
+    nothing = http.get("/jobs/v1/nothing").json()
+    assert (nothing["code"], nothing["detail"].endswith("; /jobs/docs shows what there is")) == ("unknown_path", True)
     assert http.get("/jobs/v1/jobs/nothing").json()["code"] == "job_not_found"
 
 

@@ -135,8 +135,7 @@ def _print_greeting(target: str | None, settings: Settings, url: str) -> None:
     ]
     if target is None:
         rows.append(("or at once", f"{_command()} submit demo seconds=5 --wait{here}"))
-    else:
-        rows.append(("see what there is", f"curl {url}/v1/job-types"))
+    rows.append(("see what there is", f"{url}/docs in a browser"))
     rows += [
         ("", ""),
         ("store", masked(settings).store),

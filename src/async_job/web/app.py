@@ -187,7 +187,8 @@ async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
         return
-    raise Problem(404, "unknown_path", "there is nothing under this path")
+    shown = f"{scope.get('root_path', '')}/docs"
+    raise Problem(404, "unknown_path", f"there is nothing under this path; {shown} shows what there is")
 
 
 def _answer_to(error: Exception, scope: Scope) -> Answer:

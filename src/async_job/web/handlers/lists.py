@@ -107,7 +107,9 @@ def _states(text: str | None) -> tuple[State, ...]:
     try:
         return tuple(dict.fromkeys(State(word.strip()) for word in text.split(",")))
     except ValueError as error:
-        raise InvalidOptions(f"state: {text[:80]!r} must be states separated by commas", "state") from error
+        raise InvalidOptions(
+            f"state: {text[:80]!r} must be states separated by commas, out of {', '.join(State)}", "state"
+        ) from error
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
