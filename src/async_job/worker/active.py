@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -52,7 +51,7 @@ class ActiveRun:
         self.task: asyncio.Task[None] | None = None
         self._now = now
         self._progress: Progress | None = None
-        self._lines: deque[LogLine] = deque()
+        self._lines: list[LogLine] = []
 
     @property
     def token(self) -> str:
@@ -73,8 +72,9 @@ class ActiveRun:
     def take(self) -> tuple[Progress | None, tuple[LogLine, ...]]:
         """What was said since the last time; it is now the caller's to report."""
         progress, self._progress = self._progress, None
-        # One by one: another thread may be adding some.
-        lines = tuple(self._lines.popleft() for _ in range(len(self._lines)))
+        # Another thread may be adding some meanwhile: they come behind these.
+        lines = tuple(self._lines)
+        del self._lines[: len(lines)]
         return progress, lines
 
     def beat(self) -> Beat:
@@ -83,7 +83,7 @@ class ActiveRun:
     def give_back(self, beat: Beat) -> None:
         """A beat that could not be sent: its words go with the next, unless newer progress was said since."""
         self._progress = self._progress or beat.progress
-        self._lines.extendleft(reversed(beat.log))
+        self._lines[:0] = beat.log
 
     def stop(self) -> None:
         """Asks the function to stop. Again: nothing happens."""

@@ -41,16 +41,11 @@ class Runners:
         context = Context(active.job.id, active.job.attempt, active)
         args, kwargs = function.input.arguments(active.job.input, context)
         if function.runner == "async":
-            value = await self._run_async(function, active, args, kwargs)
+            active.on_stop = _canceller(asyncio.current_task())
+            value = await function.function(*args, **kwargs)
         else:
             value = await self._run_in_thread(function, args, kwargs)
         return function.result.encode(value, self._max_result)
-
-    async def _run_async(
-        self, function: AnyFunction, active: ActiveRun, args: list[Any], kwargs: dict[str, Any]
-    ) -> Any:
-        active.on_stop = _canceller(asyncio.current_task())
-        return await function.function(*args, **kwargs)
 
     async def _run_in_thread(self, function: AnyFunction, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Nothing ends a thread from outside, so nothing is done to stop it."""

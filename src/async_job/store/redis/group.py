@@ -27,18 +27,21 @@ class Batch:
     def __init__(self, read: Callable[[Any, Any], Any], answered: dict[int, list[Any]]) -> None:
         self._read = read
         self._answered = answered
-        self._shares: list[tuple[Request, list[Any]]] = []
+        self._shares: list[tuple[Request, Sequence[Any]]] = []
         self.drafts: dict[Field, Draft] = {}
 
-    def add(self, request: Request, item: Any, draft: Draft) -> None:
-        if not self._shares or self._shares[-1][0] is not request:
-            self._shares.append((request, []))
-        self._shares[-1][1].append(item)
-        self.drafts[draft[0]] = draft
-
-    def takes(self, draft: Draft) -> bool:
-        """No job comes twice in one, for a script looks at all before it writes."""
-        return len(self.drafts) < BATCH and draft[0] not in self.drafts
+    def take(self, request: Request, items: Sequence[Any], drafts: Sequence[Draft]) -> int:
+        """Takes the first of these items, and tells how many. No job comes twice in one batch, for a script looks at all
+        before it writes."""
+        taken = 0
+        for draft in drafts[: BATCH - len(self.drafts)]:
+            if draft[0] in self.drafts:
+                break
+            self.drafts[draft[0]] = draft
+            taken += 1
+        if taken:
+            self._shares.append((request, items[:taken]))
+        return taken
 
     def settle(self, reply: list[Any]) -> None:
         replies = iter(reply)
@@ -60,11 +63,14 @@ def merge(
     answered: dict[int, list[Any]] = {}
     batch = Batch(read, answered)
     for request in requests:
-        for item, drafted in zip(request.argument, _drafts(request, draft), strict=False):
-            if not batch.takes(drafted):
+        items, drafts = request.argument, _drafts(request, draft)
+        taken = 0
+        while taken < len(drafts):
+            more = batch.take(request, items[taken:], drafts[taken:])
+            taken += more
+            if not more:
                 yield batch
                 batch = Batch(read, answered)
-            batch.add(request, item, drafted)
     if batch.drafts:
         yield batch
 

@@ -128,10 +128,10 @@ def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
     for name, value in fields.items():
         if name == "state":
             continue
-        default = DEFAULTS.get(name)
-        if value != after.get(name, default):
+        usual = after[name] if name in after else DEFAULTS.get(name)
+        if value != usual:
             set_fields += (name, WRITE[name](value) if name in WRITE else value)
-        elif getattr(job, name) != before.get(name, default):
+        elif getattr(job, name) != (before[name] if name in before else usual):
             drop.append(name)
         else:
             maybe_drop.append(name)
