@@ -31,8 +31,8 @@ class Batch:
         self.drafts: dict[Field, Draft] = {}
 
     def take(self, request: Request, items: Sequence[Any], drafts: Sequence[Draft]) -> int:
-        """Takes the first of these items, and tells how many. No job comes twice in one batch, for a script looks at all
-        before it writes."""
+        """Takes the first of these items, and tells how many. No job comes twice in one batch, for a script looks at
+        all before it writes."""
         taken = 0
         for draft in drafts[: BATCH - len(self.drafts)]:
             if draft[0] in self.drafts:

@@ -131,7 +131,7 @@ def encode_change(change: Change) -> tuple[list[Field], list[str], list[str]]:
         usual = after[name] if name in after else DEFAULTS.get(name)
         if value != usual:
             set_fields += (name, WRITE[name](value) if name in WRITE else value)
-        elif getattr(job, name) != (before[name] if name in before else usual):
+        elif getattr(job, name) != before.get(name, usual):
             drop.append(name)
         else:
             maybe_drop.append(name)
