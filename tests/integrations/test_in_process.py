@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from async_job import Context, Jobs
 from support.web import serve
@@ -28,6 +29,13 @@ async def test_readyz_says_when_jobs_run_in_this_process() -> None:
 async def test_readyz_has_no_caveat_where_others_run_the_jobs() -> None:
     async with serve(Jobs(store="memory://")) as site:
         assert (await site.get("/readyz")).json()["caveats"] == []
+
+
+async def test_a_limit_on_memory_that_cannot_be_held_is_told() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with serve(Jobs(store="memory://", worker_memory_limit=1 << 30), worker=True):
+            pass
+    assert [line["event"] for line in lines if "worker_memory_limit does not hold" in line["event"]]
 
 
 @pytest.mark.realtime

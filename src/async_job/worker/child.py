@@ -24,7 +24,6 @@ from async_job.errors import InvalidResult, OutdatedInput, UsageError
 from async_job.function import JobFunction
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
-from async_job.store.memory.store import MemoryStore
 from async_job.worker.active import ActiveRun
 from async_job.worker.channel import Channel
 from async_job.worker.failure import LONGEST_MESSAGE, describe, shorten
@@ -61,6 +60,9 @@ def main() -> int:
 def _own_store(jobs: Jobs) -> AbstractContextManager[None]:
     """Whatever is in memory is the worker's: jobs that are submitted here would be lost, so they are refused."""
     if jobs.settings.store.startswith("memory:"):
+        # Here, because the other processes start without it.
+        from async_job.store.memory.store import MemoryStore
+
         return jobs.using(MemoryStore(owner=os.getppid()))
     return nullcontext()
 

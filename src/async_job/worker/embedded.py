@@ -54,6 +54,8 @@ class EmbeddedWorker:
         self._stopping = False
 
     async def __aenter__(self) -> Self:
+        if self._jobs.settings.worker_memory_limit:
+            log.warning("worker_memory_limit does not hold for what runs in this process, only for child processes")
         self._running = asyncio.create_task(self._run())
         return self
 

@@ -57,6 +57,7 @@ async def _part(
                 fill(scene, program, 0)
                 await _post_until_full(poster, SMALL)
                 await asyncio.sleep(1.5 * scene.scale.lease)
+                stored = sum(job is not None and job.done for job in await client.store.get(late))
                 empty(scene, program)
                 await client.wait_for_all(3 * scene.scale.lease + scene.scale.patience)
                 await poster.submit()
@@ -67,7 +68,9 @@ async def _part(
         again = [job.id for job in await client.store.get(ids) if job is not None and job.attempt > 1]
         scene.demand(not again, f"{len(again)} jobs were taken over")
         scene.demand(_integrity(scene) == "ok", f"integrity_check: {_integrity(scene)}")
-        return await scene.result(client, extra={"accepted": accepted, "refused": refused})
+        return await scene.result(
+            client, extra={"accepted": accepted, "refused": refused, "ended_while_full": f"{stored} of {len(late)}"}
+        )
 
 
 async def _post_until_full(poster: Poster, size: int) -> int:
