@@ -14,6 +14,7 @@ from async_job.core.job import LogLine, Progress
 from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeeded
 from async_job.store.protocol import Beat, ClaimId
 from async_job.web.handlers import streams
+from async_job.web.job_events import LOG_TOLD
 from support.events import Event, all_events, listen
 from support.jobs import LEASE, error, make_worker, read, tell
 from support.until import until
@@ -136,6 +137,28 @@ async def test_a_cancel_that_was_asked_for_is_told(site: Site, jobs: Jobs) -> No
         assert (await reader.next()).data == {"version": 3, "state": "running", "done": False}
         await tell(store, await read(store, id), Failed("w:1", error()))
         assert told([event async for event in reader]) == ["cancelled", None]
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [(10, 500), (1_000, LOG_TOLD // 1_000), (10_000, LOG_TOLD // 10_000)],
+    ids=["short lines", "long lines", "very long lines"],
+)
+async def test_of_a_long_log_the_newest_is_told(site: Site, jobs: Jobs, length: int, told: int) -> None:
+    id, path = await start(site)
+    await claim_all(jobs)
+    lines = tuple(LogLine(n, "x" * length) for n in range(500))
+    await (await jobs.store()).report([Beat(id, "w:1", log=lines)])
+    page = (await site.get(path, headers={"Accept": "application/json"})).json()
+    [snapshot] = page["items"]
+    assert [line["number"] for line in snapshot["data"]["log"]] == list(range(501 - told, 501))
+    await (await jobs.store()).report([Beat(id, "w:1", log=lines[:2])])
+    for after, events in (
+        (page["next"], ["log", "log"]),
+        ("2.0", ["log"] * 502 if told == 500 else ["reset", "snapshot"]),
+    ):
+        page = (await site.get(path, headers={"Accept": "application/json", "Last-Event-ID": after})).json()
+        assert [item["event"] for item in page["items"]] == events
 
 
 async def test_a_stream_without_news_says_that_it_lives(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

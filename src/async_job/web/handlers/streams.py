@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,15 +10,27 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from async_job.access.tickets import Tickets
-from async_job.core.job import Job
+from async_job.core.job import Job, LogLine
 from async_job.errors import JobNotFound
 from async_job.job_view import job_path, time
 from async_job.jobs import Jobs
+from async_job.store.protocol import Store
 from async_job.web.answer import Answer, json_answer
 from async_job.web.body import decode, read_json
 from async_job.web.caller import key_of, visible
 from async_job.web.handlers.lists import convert_query, query_pairs
-from async_job.web.job_events import JobEvent, JobEvents, Log, Seen, news, read_id, snapshot
+from async_job.web.job_events import (
+    LINES_READ,
+    LOG_TOLD,
+    JobEvent,
+    JobEvents,
+    Log,
+    Seen,
+    newest,
+    news,
+    read_id,
+    snapshot,
+)
 from async_job.web.request import GUID, header, path_job, wants_json
 from async_job.web.schemas_streams import AfterQuery, ChangeEvent, ChangePage, NewTicket, TicketView, view_changes
 from async_job.web.sse import COMMENT, PAUSE, sse
@@ -37,7 +49,8 @@ class Streams:
         """What happens to the job, as server-sent events: states, the latest progress, lines of its log, its result.
 
         A stream begins with a snapshot, or goes on after ``Last-Event-ID`` (or ``?after=``), or says ``reset`` if that
-        is too old. It ends with the job; coming back after that gets 204. As JSON it is a page of what happened so far.
+        is too old. Of a long log it tells the newest 256 KiB. It ends with the job; coming back after that gets 204. As
+        JSON it is a page of what happened so far.
         """
         after = _after(scope)
         job = visible(scope, await self._jobs.get(path_job(scope)))
@@ -54,8 +67,11 @@ class Streams:
     async def _stream(self, events: list[JobEvent], seen: Seen, id: str, root: str) -> AsyncIterator[bytes]:
         while True:
             if events:
-                yield b"".join(sse(event.event, event.data, event.id) for event in events)
+                told = b"".join(sse(event.event, event.data, event.id) for event in events)
                 seen = read_id(events[-1].id) or seen
+                # Whoever does not read is waited for without them.
+                events = []
+                yield told
             if seen.ended:
                 return
             job = await self._jobs.watch(id, partial(_has_news, seen), PAUSE)
@@ -76,12 +92,22 @@ class Streams:
         """The job with its log after so many lines; read again if more came between the one and the other."""
         store = await self._jobs.store()
         while job.logged > after:
-            lines = await store.log(job.id, after)
+            lines = await self._newest(store, job, after)
             again = await self._jobs.get(job.id)
             if again.logged == job.logged:
                 return job, Log(job.logged - len(lines) + 1, lines)
             job = again
         return job, Log(after + 1, [])
+
+    async def _newest(self, store: Store, job: Job, after: int) -> Sequence[LogLine]:
+        lines: Sequence[LogLine] = []
+        for most in LINES_READ:
+            first = max(after, job.logged - most)
+            read = await store.log(job.id, first)
+            lines = newest(read)
+            if first == after or sum(len(line.message) for line in read) > LOG_TOLD / 2:
+                break
+        return lines
 
     async def ticket(self, scope: Scope, receive: Receive) -> Answer:
         """Makes a ticket for the stream of one job: good for five minutes and one request, for reading only."""
