@@ -17,10 +17,10 @@ SIDE_BY_SIDE ?= 2
 # The project itself is installed as an editable link, without a look at the network.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation -e .
 
-.PHONY: help run example test chaos check format lock clean
+.PHONY: help run example test chaos benchmarks check format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/run.stamp ## start the server with the embedded store on http://127.0.0.1:5079
 	@exec $(BIN)/async-job serve $(ARGS)
@@ -34,6 +34,9 @@ test: $(VENV)/dev.stamp ## run all tests against real servers (ARGS="tests/unit 
 chaos: $(VENV)/dev.stamp ## harm real processes and see that nothing is lost (STORE=redis FROM=9 ROWS=1,3 SCALE=short)
 	@PYTHONPATH=tests $(BIN)/python -W error -m faults.chaos $(if $(STORE),--store $(STORE)) $(if $(FROM),--from $(FROM)) \
 		$(if $(ROWS),--rows $(ROWS)) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
+
+benchmarks: $(VENV)/dev.stamp ## measure async-job beside other projects, for about two hours (benchmarks/README.md; ARGS="--small")
+	@$(BIN)/python benchmarks/performance/run.py $(ARGS)
 
 check: $(VENV)/dev.stamp ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .
