@@ -1,13 +1,15 @@
 """`repair`: what `check` finds is mended from the jobs themselves, and no job is lost."""
 
+import asyncio
+
 import pytest
 
 from async_job.clock import ManualClock
 from async_job.core.job import Job, State
-from async_job.core.lifecycle import LeaseLapsed
+from async_job.core.lifecycle import LeaseLapsed, Succeeded
 from async_job.store.protocol import Store
 from support.damage import DAMAGES, forget_workers
-from support.jobs import claim, end, read, run, submit, tell
+from support.jobs import LEASE, claim, end, make_worker, read, run, submit, tell
 
 IDS = ("running", "ended", "keyed", "queued", "scheduled")
 
@@ -50,3 +52,20 @@ async def test_what_ran_under_a_worker_that_was_forgotten_is_taken_over(store: S
     [job] = await store.rescuable(10)
     after = await tell(store, job, LeaseLapsed(job.token or ""))
     assert (after.id, after.state, after.reason) == ("a", State.QUEUED, "lease_lapsed")
+
+
+async def test_jobs_come_and_go_beside_it(store: Store) -> None:
+    await some_of_each(store)
+
+    async def live(number: int) -> None:
+        [job] = await submit(store, f"{number}", queue=f"q{number}", unique_key=f"{number}")
+        await store.enroll(make_worker(f"v{number}"), LEASE)
+        [claimed] = await claim(store, 1, f"v{number}", (job.queue,))
+        await tell(store, claimed, Succeeded(claimed.token or "", b"1"))
+
+    async def repair() -> None:
+        for _ in range(5):
+            await store.repair()
+
+    await asyncio.gather(repair(), *(live(number) for number in range(40)))
+    assert {(await read(store, f"{number}")).state for number in range(40)} == {State.SUCCEEDED}
