@@ -23,6 +23,8 @@ from support.servers import Server
 
 pytestmark = pytest.mark.realtime
 
+GUID = "01a20bc6-5428-76a6-93d1-938226709d76"
+
 PROGRAM = """
 import asyncio
 from async_job import Context, Jobs
@@ -135,6 +137,7 @@ def test_a_failed_job_is_exit_code_1(server: Serving) -> None:
     status = ask(server, "status", id)
     assert status.returncode == 1
     assert "state: failed: ValueError: no [bold]luck\n" in status.stdout
+    assert re.search(r'^raised in: File ".*program.py", line \d+, in fail$', status.stdout, re.MULTILINE)
 
 
 def test_a_cancelled_job_is_exit_code_1_for_who_waits(server: Serving) -> None:
@@ -262,6 +265,34 @@ def test_the_store_can_be_asked_directly(server: Serving) -> None:
         del by_server[of_the_moment]
     assert json.loads(ask_store(server.folder, "status", id, "--json", *store).stdout) == by_server
     assert ask_store(server.folder, "status", "nope", *store).returncode == 2
+
+
+@pytest.mark.parametrize("way", [(), ("--store", "sqlite:///async-job.db")])
+def test_jobs_are_listed_cancelled_and_run_again(server: Serving, way: tuple[str, ...]) -> None:
+    environ = {} if way else {"ASYNC_JOB_URL": server.url}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_command(*arguments, *way, folder=server.folder, environ=environ)
+
+    label = f"--label=run={'store' if way else 'server'}"
+    failed, waiting = (
+        ask(server, "submit", *job, label).stdout.strip()
+        for job in (("fail", "reason=no luck"), ("add", "a=1", "--delay=3600"))
+    )
+    ask(server, "status", failed, "--watch")
+    rows = [line.split("\t") for line in run("list", label).stdout.splitlines()]
+    assert [(id, type, state) for id, type, _, state in rows] == [
+        (waiting, "add", "scheduled"),
+        (failed, "fail", "failed: ValueError: no luck"),
+    ]
+    assert run("list", label, "--state=failed,expired").stdout.split()[0] == failed
+    assert [job["id"] for job in json.loads(run("list", label, "--limit=1", "--json").stdout)] == [waiting]
+    assert run("cancel", waiting).stdout == f"{waiting} add cancelled before it started\n"
+    again = run("cancel", waiting)
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (2, "", 1)
+    assert run("retry", failed).stdout.startswith(f"{failed} fail ")
+    assert ask(server, "status", failed, "--watch").returncode == 1
+    assert run("retry", GUID).returncode == 2
 
 
 def ask_store(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from async_job.cli.inputs import read_input, read_options
+from async_job.cli.inputs import read_input, read_options, read_query
+from async_job.core.job import State
+from async_job.core.query import Query
 from async_job.core.submission import OnConflict, Options
 from async_job.errors import InvalidInput, InvalidOptions
 from async_job.schema import InputSchema
@@ -155,3 +157,12 @@ def test_options_that_cannot_be_are_named(given: dict[str, object], labels: list
     with pytest.raises(InvalidOptions) as caught:
         read_options(given, labels)
     assert said in str(caught.value)
+
+
+def test_a_query_is_of_states_and_labels() -> None:
+    query = read_query("failed, cancelled,failed", "resize", "other", ["shop=7"])
+    wanted = (State.FAILED, State.CANCELLED)
+    assert query == Query(states=wanted, type="resize", queue="other", labels={"shop": "7"})
+    assert read_query(None, None, None, []) == Query()
+    with pytest.raises(InvalidOptions, match="'done' is no state; there are scheduled, queued, running"):
+        read_query("failed,done", None, None, [])

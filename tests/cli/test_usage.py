@@ -9,7 +9,7 @@ import pytest
 
 from async_job.cli.main import app, main
 
-COMMANDS = ("serve", "worker", "submit", "status", "check", "bench", "settings")
+COMMANDS = ("serve", "worker", "submit", "status", "list", "cancel", "retry", "check", "bench", "settings")
 
 # An id that is none is not asked for.
 GUID = "01a20bc8-eae2-71de-918f-909fddd735af"
@@ -51,6 +51,11 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["status", GUID, "--url", "http://127.0.0.1:1"], 3, "start one by `async-job serve`"),
     (["status", "x", "--store", "sqlite:///missing.db"], 2, "missing.db; name the store by --store"),
     (["check", "--store", "sqlite:///missing.db"], 2, "there is no file"),
+    (["list", "--state", "done"], 2, "'done' is no state; there are scheduled, queued, running"),
+    (["list", "--limit", "0"], 2, "Invalid value for '--limit'"),
+    (["list", "--url", "http://127.0.0.1:1"], 3, "no server answers at http://127.0.0.1:1"),
+    (["cancel"], 2, "Missing argument 'ID'; see `async-job cancel --help`"),
+    (["retry", "x", "--store", "sqlite:///missing.db"], 2, "missing.db; name the store by --store"),
     (["check", "--store", "memory://"], 2, "memory:// lives inside the server"),
     (["settings", "json:jobs"], 2, "module json has no 'jobs'"),
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 from async_job.cli.view import JobView
+from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import ServerError, StoreUnavailable, UsageError
 
@@ -17,6 +18,9 @@ HOLD: Final = 20
 PATIENCE: Final = 30.0
 """Seconds for which somebody who waits for a job puts up with a server or a store that is away."""
 RETRY: Final = 0.5
+
+
+Verb = Literal["cancel", "retry"]
 
 
 class Access(Protocol):
@@ -35,6 +39,14 @@ class Access(Protocol):
 
     async def read(self, id: str) -> JobView:
         """The job as it is now. Raises ``JobNotFound``."""
+        ...
+
+    async def change(self, verb: Verb, id: str) -> JobView:
+        """The job after it. Raises ``JobNotFound``, and another error if its state does not allow it."""
+        ...
+
+    async def page(self, query: Query, cursor: str | None, limit: int) -> tuple[list[JobView], str | None]:
+        """Some of the jobs that fit, and where more may be."""
         ...
 
     async def changed(self, id: str, after: int) -> JobView | None:

@@ -1,4 +1,4 @@
-"""The commands about single jobs: submit and status. Each returns its exit code."""
+"""The commands about jobs: submit, status, list, cancel and retry. Each returns its exit code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from async_job.cli.access import Access, follow
+from async_job.cli.access import Access, Verb, follow
 from async_job.cli.inputs import read_input
 from async_job.cli.output import print_json
+from async_job.cli.output import print_rows as print_table
 from async_job.cli.view import JobView
 from async_job.cli.watching import watch
+from async_job.core.query import MOST_LISTED, Query
 from async_job.core.submission import Options
 
 FINE: Final = 0
@@ -61,6 +63,31 @@ async def status(id: str, access: Access, *, until_done: bool, as_json: bool) ->
         print_rows(job)
     failed = job.state == "failed" or (until_done and job.state != "succeeded")
     return JOB_FAILED if failed else FINE
+
+
+async def find(query: Query, limit: int, access: Access, *, as_json: bool) -> int:
+    """Lists up to ``limit`` jobs, the newest first."""
+    jobs: list[JobView] = []
+    cursor: str | None = None
+    async with access:
+        while len(jobs) < limit:
+            some, cursor = await access.page(query, cursor, min(limit - len(jobs), MOST_LISTED))
+            jobs += some
+            if cursor is None:
+                break
+    if as_json:
+        print_json(b"[" + b",".join(job.text for job in jobs) + b"]")
+    else:
+        print_table(("id", "type", "created", "state"), [(job.id, job.type, job.created, job.outcome) for job in jobs])
+    return FINE
+
+
+async def change(verb: Verb, id: str, access: Access) -> int:
+    """Has something done with a job, and says how it is then."""
+    async with access:
+        job = await access.change(verb, id)
+    print(f"{job.id} {job.type} {job.outcome}")
+    return FINE
 
 
 def print_rows(job: JobView) -> None:

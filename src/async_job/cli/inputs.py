@@ -1,4 +1,4 @@
-"""``key=value`` on the command line, read by the job's schema, and the options of the job."""
+"""``key=value`` on the command line, read by the job's schema, and the options of jobs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from async_job.core.job import State
+from async_job.core.query import Query
 from async_job.core.submission import Options, check
 from async_job.errors import InvalidInput, InvalidOptions
 
@@ -42,6 +44,28 @@ def read_options(given: Mapping[str, object], labels: Sequence[str]) -> Options:
     Raises:
         InvalidOptions: one has a value that cannot be.
     """
+    named = {name: value for name, value in given.items() if value is not None}
+    options = msgspec.convert({**named, "labels": _read_labels(labels)}, Options)
+    check(options)
+    return options
+
+
+def read_query(states: str | None, type: str | None, queue: str | None, labels: Sequence[str]) -> Query:
+    """Which jobs to list; ``states`` has commas between them.
+
+    Raises:
+        InvalidOptions: there is no such state, or a label is none.
+    """
+    known = {str(state): state for state in State}
+    words = [word.strip() for word in states.split(",")] if states else []
+    for word in words:
+        if word not in known:
+            raise InvalidOptions(f"{word!r} is no state; there are {', '.join(known)}", "state")
+    wanted = tuple(dict.fromkeys(known[word] for word in words))
+    return Query(states=wanted, type=type, queue=queue, labels=_read_labels(labels))
+
+
+def _read_labels(labels: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for label in labels:
         name, equals, value = label.partition("=")
@@ -50,10 +74,7 @@ def read_options(given: Mapping[str, object], labels: Sequence[str]) -> Options:
         if name in values:
             raise InvalidOptions(f"label {name} is given twice", "labels")
         values[name] = value
-    named = {name: value for name, value in given.items() if value is not None}
-    options = msgspec.convert({**named, "labels": values}, Options)
-    check(options)
-    return options
+    return values
 
 
 def _from_json(key: str, text: str) -> Any:

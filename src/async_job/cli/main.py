@@ -6,11 +6,33 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
 from async_job.cli import keys, webhooks
+from async_job.cli.parameters import (
+    App,
+    AsJson,
+    Concurrency,
+    Delay,
+    DirectStore,
+    Id,
+    Labels,
+    MaxAttempts,
+    OnConflict,
+    Priority,
+    Queue,
+    Queues,
+    StartWithin,
+    StoreUrl,
+    Target,
+    Timeout,
+    UniqueKey,
+    Url,
+    Webhook,
+    Workers,
+)
 from async_job.errors import (
     AsyncJobError,
     JobNotFound,
@@ -27,47 +49,6 @@ INTERRUPTED: Final = 130
 
 # Typer brings its own click, and of its errors only this one; the one above all of them is two steps up.
 Misuse: Final[type[Exception]] = typer.BadParameter.__mro__[2]
-
-Target = Annotated[
-    str | None,
-    typer.Argument(metavar="MODULE:JOBS", help="Your Jobs object, as in app:jobs for app.py. Without: the demo only."),
-]
-App = Annotated[
-    str | None, typer.Option(metavar="MODULE:JOBS", help="With --store: the Jobs object that has the functions.")
-]
-Url = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="The server; also ASYNC_JOB_URL. By default http://127.0.0.1:5079."),
-]
-DirectStore = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Go straight to the store; no server needs to run.")
-]
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where jobs are kept, as in redis://localhost:6379.")
-]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes; by default the cores, at most 4.")]
-Concurrency = Annotated[int | None, typer.Option(metavar="N", help="Jobs at once in each of them; 10 by default.")]
-Queues = Annotated[str | None, typer.Option(metavar="A,B", help="The queues to serve; `default` by default.")]
-Delay = Annotated[float | None, typer.Option(metavar="SECONDS", help="Start it so much later.")]
-Priority = Annotated[int | None, typer.Option(metavar="N", help="-9 to 9, higher first; 0 by default.")]
-Queue = Annotated[str | None, typer.Option(metavar="NAME", help="Another queue than the function's own.")]
-StartWithin = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="It expires if it has not been started by then.")
-]
-Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long each attempt may take.")]
-MaxAttempts = Annotated[int | None, typer.Option(metavar="N", help="How often it is tried.")]
-UniqueKey = Annotated[
-    str | None, typer.Option(metavar="KEY", help="At most one job of this type that has not ended has it.")
-]
-OnConflict = Annotated[
-    Literal["return_existing", "reject", "replace"] | None,
-    typer.Option(metavar="WORD", help="If there is one: return_existing (the default), reject or replace."),
-]
-Labels = Annotated[
-    list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="To find it by; may be given again.")
-]
-Webhook = Annotated[str | None, typer.Option(metavar="NAME", help="The endpoint, or URL, to tell of its end.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
     name="async-job",
@@ -228,7 +209,7 @@ def submit(
 
 @app.command()
 def status(
-    id: Annotated[str, typer.Argument(metavar="ID", help="What submit or POST /start-job answered.")],
+    id: Id,
     watch: Annotated[bool, typer.Option("--watch", help="Show the job until it is done.")] = False,
     url: Url = None,
     store: DirectStore = None,
@@ -245,6 +226,62 @@ def status(
     from async_job.cli.access import reach
 
     return asyncio.run(asking.status(id, reach(url, store, None), until_done=watch, as_json=as_json))
+
+
+@app.command("list")
+def find(
+    states: Annotated[
+        str | None, typer.Option("--state", metavar="A,B", help="As in failed,cancelled; without: any.")
+    ] = None,
+    type: Annotated[str | None, typer.Option(metavar="TYPE", help="Jobs of this type only.")] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Jobs of this queue only.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Jobs that have it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")] = 20,
+    url: Url = None,
+    store: DirectStore = None,
+    as_json: AsJson = False,
+) -> int:
+    """List jobs, the newest first.
+
+    \b
+    async-job list
+    async-job list --state failed --type resize --limit 100
+    async-job list --label shop=7 --json
+    """
+    from async_job.cli import asking
+    from async_job.cli.access import reach
+    from async_job.cli.inputs import read_query
+
+    query = read_query(states, type, queue, labels or [])
+    return asyncio.run(asking.find(query, limit, reach(url, store, None), as_json=as_json))
+
+
+@app.command()
+def cancel(id: Id, url: Url = None, store: DirectStore = None) -> int:
+    """Cancel a job: at once if it waits; one that runs is asked to stop.
+
+    \b
+    async-job cancel 0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10
+    """
+    from async_job.cli import asking
+    from async_job.cli.access import reach
+
+    return asyncio.run(asking.change("cancel", id, reach(url, store, None)))
+
+
+@app.command()
+def retry(id: Id, url: Url = None, store: DirectStore = None) -> int:
+    """Run a failed, cancelled or expired job again, under its id.
+
+    \b
+    async-job retry 0197a3c1-5e6f-7c44-8b0a-3f1d2c9e7a10
+    """
+    from async_job.cli import asking
+    from async_job.cli.access import reach
+
+    return asyncio.run(asking.change("retry", id, reach(url, store, None)))
 
 
 @app.command()

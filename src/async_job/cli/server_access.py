@@ -6,16 +6,25 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import httpx
+from msgspec import Raw, Struct
 
-from async_job.cli.access import HOLD
+from async_job.cli.access import HOLD, Verb
 from async_job.cli.view import JobView
 from async_job.client.connecting import client_options, lost, read, request_options
 from async_job.client.reading import JobTypes, decode
 from async_job.client.refusals import error_of, read_problem
 from async_job.client.steps import Call
-from async_job.client.verbs import JSON, job_path, new_job
+from async_job.client.verbs import JSON, job_path, list_parameters, new_job
+from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import NotAllowed, ServerError, UsageError
+
+
+class Listed(Struct):
+    """A page of jobs as they were sent."""
+
+    items: list[Raw]
+    next_cursor: str | None
 
 
 class ServerAccess:
@@ -44,6 +53,14 @@ class ServerAccess:
 
     async def read(self, id: str) -> JobView:
         return JobView.of(await self._ask(Call("GET", job_path(id)), id))
+
+    async def change(self, verb: Verb, id: str) -> JobView:
+        return JobView.of(await self._ask(Call("POST", f"{job_path(id)}/{verb}"), id))
+
+    async def page(self, query: Query, cursor: str | None, limit: int) -> tuple[list[JobView], str | None]:
+        call = Call("GET", "/v1/jobs", query=list_parameters(query, cursor, limit, full=False))
+        page = decode(await self._ask(call), Listed, self._url)
+        return [JobView.of(bytes(text)) for text in page.items], page.next_cursor
 
     async def changed(self, id: str, after: int) -> JobView | None:
         headers = {"Prefer": f"wait={HOLD}", "If-None-Match": f'"{after}"'}

@@ -40,8 +40,8 @@ counted.
 
 The .NET original's variable `ConnectionStrings__Redis` sets the store as well, in the syntax of StackExchange.Redis
 (`localhost:6379,password=…`) or as a URL; `ASYNC_JOB_STORE` beats it. `ASYNC_JOB_URL` and
-`ASYNC_JOB_API_KEY` are no settings of the server: they tell `async-job submit` and `async-job status` which server to
-ask, and with which key.
+`ASYNC_JOB_API_KEY` are no settings of the server: they tell `async-job submit`, `status`, `list`, `cancel` and `retry`
+which server to ask, and with which key.
 
 | setting | default | what it is | what it may be |
 |---|---|---|---|

@@ -9,9 +9,10 @@ from typing import Any, Self
 import msgspec
 
 from async_job import logs
-from async_job.cli.access import HOLD
+from async_job.cli.access import HOLD, Verb
 from async_job.cli.view import JobView
 from async_job.core.job import Job
+from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import UnknownType, UsageError
 from async_job.job_view import view_job
@@ -67,6 +68,13 @@ class StoreAccess:
 
     async def read(self, id: str) -> JobView:
         return _view(await self._jobs.get(id))
+
+    async def change(self, verb: Verb, id: str) -> JobView:
+        return _view(await (self._jobs.cancel(id) if verb == "cancel" else self._jobs.retry(id)))
+
+    async def page(self, query: Query, cursor: str | None, limit: int) -> tuple[list[JobView], str | None]:
+        page = await self._jobs.find(query, cursor=cursor, limit=limit)
+        return [_view(job) for job in page.jobs], page.next_cursor
 
     async def changed(self, id: str, after: int) -> JobView | None:
         job = await self._jobs.watch(id, lambda job: job.version != after, HOLD)

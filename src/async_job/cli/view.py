@@ -22,6 +22,7 @@ class ErrorView(Struct):
     kind: str
     message: str
     type: str = ""
+    traceback: str = ""
 
 
 class JobView(Struct, kw_only=True):
@@ -77,6 +78,17 @@ class JobView(Struct, kw_only=True):
         return self.state
 
     @property
+    def created(self) -> str:
+        """When, for people."""
+        return "" if self.created_at is None else _local(self.created_at)
+
+    @property
+    def place(self) -> str:
+        """Where the error was raised: the innermost line of its traceback; empty if there is none."""
+        lines = self.error.traceback.splitlines() if self.error is not None else []
+        return next((line.strip() for line in reversed(lines) if line.startswith("  File ")), "")
+
+    @property
     def doing(self) -> str:
         """How far it has come, in words; empty if it does not say."""
         progress = self.progress
@@ -94,6 +106,8 @@ class JobView(Struct, kw_only=True):
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, as names and values."""
         rows = [("id", self.id), ("type", self.type), ("queue", self.queue), ("state", self.outcome)]
+        if self.place and self.state != "succeeded":
+            rows.append(("raised in", self.place))
         if self.reason:
             rows.append(("reason", self.reason))
         if self.doing:
@@ -107,9 +121,13 @@ class JobView(Struct, kw_only=True):
             ("finished", self.finished_at),
             ("kept until", self.kept_until),
         ]
-        rows += [(name, at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")) for name, at in times if at is not None]
+        rows += [(name, _local(at)) for name, at in times if at is not None]
         if self.done and self.seconds is not None:
             rows.append(("took", f"{self.seconds:.3g} s"))
         if self.state == "succeeded":
             rows.append(("result", msgspec.json.encode(self.result).decode()))
         return rows
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
