@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import io
+import os
 import re
 import sys
 import tempfile
@@ -63,7 +65,7 @@ class LoopMonitor:
         self._timer = self._loop.call_later(self._every, self._note)
 
     def _watch(self) -> None:
-        with tempfile.TemporaryFile() as alarm:
+        with self._alarm() as alarm:
             turned_at = self._turned_at
             while not self._wait(alarm):
                 now = time.monotonic()
@@ -80,6 +82,14 @@ class LoopMonitor:
                     self._written(alarm)
             if self._own_process:
                 faulthandler.cancel_dump_traceback_later()
+
+    def _alarm(self) -> IO[bytes]:
+        """What the alarm writes to: a file that needs no disk, where there is such a thing."""
+        if not self._own_process:
+            return io.BytesIO()
+        if hasattr(os, "memfd_create"):
+            return os.fdopen(os.memfd_create("async-job-loop-monitor"), "w+b")
+        return tempfile.TemporaryFile()
 
     def _wait(self, alarm: IO[bytes]) -> bool:
         """Until the next look; true when there is to be none."""
