@@ -245,9 +245,11 @@ def write(folder: Path, envs: Path) -> None:
         text, image, plot = about.partition("![]")
         parts.append("\n\n".join(part for part in (f"## {title}", text.strip(), f"![{title}]{plot}" if image else "",
                                                    table(results, names, columns)) if part))  # fmt: skip
-    parts.append(
-        "\n\n".join(["## Claims and lists with many queued", "async-job alone, in milliseconds.", depths(results)])
+    with_many = (
+        "async-job alone, in milliseconds. With none queued there are only the ten that are claimed, and the page is "
+        "empty."
     )
+    parts.append("\n\n".join(["## Claims and lists with many queued", with_many, depths(results)]))
     parts.append("\n\n".join(["## What failed or was missing", remarks(results)]))
     parts.append("\n\n".join(["## Versions and settings", settings(results)]))
     loads = [one["load"] for measured in results.values() for entry in measured.values() for one in entry["rounds"]]

@@ -90,12 +90,10 @@ async def bench(flags: Mapping[str, object], seconds: float, namespace: str | No
     if not own.workers:
         raise UsageError("workers is 0: there would be nothing to measure")
     logs.configure(msgspec.structs.replace(own, log_level="warning"), sys.stderr)
-    # Whoever asks it to end wants it to clean up, as after Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.getsignal(signal.SIGINT))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with _ending_in_order(), bar as progress:
         async with place(own, named=namespace is not None) as settings:
             jobs.configure(settings=settings)
             async with jobs, _workers(settings):
@@ -104,6 +102,21 @@ async def bench(flags: Mapping[str, object], seconds: float, namespace: str | No
         print_json(msgspec.json.encode(figures))
     else:
         print_rows(("what", "figure"), _rows(figures))
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Who asks it to end by SIGTERM or SIGHUP wants it to clean up, as after Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        # nohup has the end of the terminal ignored.
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.getsignal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _measure(shown: Settings, steps: Steps, share: float) -> Figures:
