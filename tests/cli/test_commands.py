@@ -176,7 +176,7 @@ def test_status_says_how_a_job_is(server: Serving) -> None:
         (["submit", "adds", "a=1"], "the server knows no type 'adds'; it has add, count, demo, fail"),
         (["submit", "add", "a=x"], "a is 'x', and has to be a whole number"),
         (["submit", "add", "c=1"], "the job takes no c; it takes a, b"),
-        (["submit", "add"], "missing required field `a`"),
+        (["submit", "add"], "the job needs a; it takes a, b"),
         (["submit", "add", 'a:="x"'], "$.a"),
         (["submit", "add", "a=1", "b:=" + "[" * 300], "is no JSON"),
         (["submit", "fail", "reason=" + "x" * 3000], "at most 2000 bytes"),

@@ -91,21 +91,22 @@ SCHEMA = InputSchema(job, "job").json_schema
     ],
 )
 def test_a_value_is_read_by_the_type_of_its_key(pair: str, value: object) -> None:
-    read = read_input([pair], SCHEMA)
-    [(key, got)] = read.items()
-    assert key == pair.partition("=")[0].rstrip(":")
+    key = pair.partition("=")[0].rstrip(":")
+    got = read_input([pair] if key == "name" else ["name=needed", pair], SCHEMA)[key]
     assert (got, type(got)) == (value, type(value))
 
 
 def test_pairs_go_together() -> None:
     assert read_input(["name=x", "count=2", "tags:=[]"], SCHEMA) == {"name": "x", "count": 2, "tags": []}
-    assert read_input([], SCHEMA) == {}
+    assert read_input(["name=x"], SCHEMA) == {"name": "x"}
 
 
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
         (["name"], "'name' is no input; write key=value, or key:=json"),
+        ([], "the job needs name; it takes name, count"),
+        (["count=1"], "the job needs name; it takes name, count"),
         (["=5"], "'=5' is no input"),
         ([":=5"], "':=5' is no input"),
         (["name=a", "name=b"], "name is given twice"),

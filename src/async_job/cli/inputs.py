@@ -35,6 +35,9 @@ def read_input(pairs: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
         if key not in properties and schema.get("additionalProperties") is False:
             raise InvalidInput(f"the job takes no {key}; it takes {', '.join(properties) or 'nothing'}")
         values[key] = _from_json(key, text) if as_json else _from_text(key, text, properties.get(key, {}), schema)
+    missing = [key for key in schema.get("required", ()) if key not in values]
+    if missing:
+        raise InvalidInput(f"the job needs {', '.join(missing)}; it takes {', '.join(properties)}")
     return values
 
 
