@@ -76,6 +76,12 @@ def is_alone(row: int) -> bool:
     return getattr(module(row), "ALONE", False) is True
 
 
+def missing(row: int) -> str:
+    """What the row takes and this machine does not have."""
+    what: str = getattr(module(row), "missing", str)()
+    return what
+
+
 COLUMNS = {
     "attempted": "sent",
     "acknowledged": "acked",

@@ -53,13 +53,15 @@ class Poster:
         self.refusals.append(answer.status_code if answer is not None else 0)
         return False
 
-    async def submit(self, seconds: float = 0.05, key: str = "", port: int = 0) -> str:
+    async def submit(self, seconds: float = 0.05, key: str = "", port: int = 0, **options: Any) -> str:
         """The job's id, when the server has acknowledged it."""
         key = key or secrets.token_hex(8)
         ledger.note(self._book, "invoke", key)
         end = time.monotonic() + self._patience
         while time.monotonic() < end:
-            answer = await self._post({"type": "work", "input": {"seconds": seconds}}, key, port or self.port)
+            answer = await self._post(
+                {"type": "work", "input": {"seconds": seconds}, **options}, key, port or self.port
+            )
             if answer is not None and answer.is_success:
                 id: str = answer.json()["id"]
                 ledger.note(self._book, "ok", id)

@@ -78,8 +78,10 @@ class Server:
         save: str = "",
         tls: bool = False,
         config: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`config` takes any further setting by its name in redis.conf, and beats the ones above."""
+        """`config` takes any further setting by its name in redis.conf, and beats the ones above; `environ` is added to
+        the environment."""
         self.binary = binary
         self.folder = folder
         self.tls = tls
@@ -95,6 +97,7 @@ class Server:
             **({"maxmemory": maxmemory} if maxmemory else {}),
             **(config or {}),
         }
+        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         if tls:
@@ -132,7 +135,7 @@ class Server:
         if self.running:
             raise RuntimeError(f"the server on port {self.port} runs already")
         with self.log_file.open("ab") as log:
-            self._process = _spawn(self._command_line(), log.fileno())
+            self._process = _spawn(self._command_line(), log.fileno(), self._environ)
         try:
             self._wait_until_ready()
         except BaseException:
@@ -249,10 +252,11 @@ class Server:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-20:])
 
 
-def _spawn(command_line: list[str], log: int) -> subprocess.Popen[bytes]:
+def _spawn(command_line: list[str], log: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid()), *command_line],
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -75,13 +75,14 @@ class Program:
     def __init__(
         self, settings: Settings, folder: Path, target: str | None = "support.ledger:jobs", *,
         serve: bool = False, reload: bool = False, port: int = 0, ledger: Path | None = None,
-        version: str = "",
+        version: str = "", environ: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.folder = folder
         self.ledger = ledger or folder / "ledger"
         self.output = folder / "output"
         self._plan = Plan(settings, target, serve, reload, os.getpid(), port, version)
+        self._environ = {"PYTHONPATH": str(TESTS), "LEDGER": str(self.ledger), **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -102,7 +103,7 @@ class Program:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "support.supervised", msgspec.json.encode(self._plan).decode()],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(TESTS), "LEDGER": str(self.ledger)},
+                env={**os.environ, **self._environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
