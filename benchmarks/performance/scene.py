@@ -60,7 +60,8 @@ class Scene:
             worker.end()
         if self._driver is not None:
             self._driver.kill()
-            self._driver.wait(10)
+            # Its pipes are closed with it.
+            self._driver.communicate(timeout=10)
         if self.server is not None:
             self.server.kill()
 
@@ -88,11 +89,12 @@ class Scene:
     def ask(self, question: str, **given: object) -> Any:
         """Asks the driver, which is started first if need be. Raises `Failed`."""
         if self._driver is None:
-            self._driver = subprocess.Popen(
-                [str(self._python), str(FOLDER / "driver.py"), self.side.adapter],
-                cwd=FOLDER, env=self.environment, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self._folder / "driver.log").open("w"),
-            )  # fmt: skip
+            command = [str(self._python), str(FOLDER / "driver.py"), self.side.adapter]
+            with (self._folder / "driver.log").open("w") as log:
+                self._driver = subprocess.Popen(
+                    command, cwd=FOLDER, env=self.environment, text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                )  # fmt: skip
             self.ask("connect")
         assert self._driver.stdin is not None
         assert self._driver.stdout is not None

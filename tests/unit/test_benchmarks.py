@@ -2,10 +2,12 @@
 
 import ast
 import re
+import sys
 import threading
 import tomllib
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -162,3 +164,16 @@ def test_commands_are_counted_where_they_come_from(performance: Performance, red
             client.set("a", "1")
             client.eval("redis.call('GET', 'a') return redis.call('GET', 'a')", 0)
     assert (monitor.sent, monitor.in_scripts) == (2, 2)
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("workload", ["noop", "claim"])
+def test_async_job_itself_can_be_measured(performance: Performance, tmp_path: Path, workload: str) -> None:
+    """Also by what has to know the store's methods, so that a change of those is seen here."""
+    side = performance("sides").SIDES["async_job_sqlite"]
+    workloads = performance("workloads")
+    sizes = replace(workloads.SMALL, depths=(0,))
+    figures = workloads.WORKLOADS[workload].do(workloads.Place(side, Path(sys.executable), tmp_path, sizes))
+    assert figures
+    assert all(figure > 0 for figure in figures.values())
+    assert "missing" not in figures
