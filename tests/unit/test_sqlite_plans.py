@@ -14,7 +14,9 @@ from async_job.store.sqlite.migrate import migrate
 from async_job.store.sqlite.statements import SQL
 
 FIELDS = ("state", "reason", "updated_at", "finished_at", "kept_until", "result", "error", "token", "scheduled_for")
-STATEMENTS = {name: text for name, text in SQL.items() if not name.startswith(("check.", "apply.apply", "scan."))}
+# `check` and `repair` look at everything, that is what they are for.
+OTHERS = ("check.", "repair.", "apply.apply", "scan.")
+STATEMENTS = {name: text for name, text in SQL.items() if not name.startswith(OTHERS)}
 STATEMENTS["apply.apply"] = statements.apply(FIELDS)
 STATEMENTS |= {
     f"scan.{state}{way}": statements.scan(state, way == "-newest") for state in State for way in ("", "-newest")
