@@ -17,7 +17,7 @@ SIDE_BY_SIDE ?= 2
 # The project itself is installed as an editable link, without a look at the network.
 INSTALL_PROJECT = $(PIP) install --no-deps --no-build-isolation -e .
 
-.PHONY: help run example test chaos benchmarks check format lock clean
+.PHONY: help run example test chaos soak benchmarks check format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test: $(VENV)/dev.stamp ## run all tests against real servers (ARGS="tests/unit 
 chaos: $(VENV)/dev.stamp ## harm real processes and see that nothing is lost (STORE=redis FROM=9 ROWS=1,3 SCALE=short)
 	@PYTHONPATH=tests $(BIN)/python -W error -m faults.chaos $(if $(STORE),--store $(STORE)) $(if $(FROM),--from $(FROM)) \
 		$(if $(ROWS),--rows $(ROWS)) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
+
+soak: ## do all faults at random for MINUTES=10 a store, and see that nothing grows (STORE=redis SEED=7)
+	@$(MAKE) --no-print-directory chaos ROWS=24 MINUTES=$(or $(MINUTES),10)
 
 benchmarks: $(VENV)/dev.stamp ## measure async-job beside other projects, for about two hours (benchmarks/README.md; ARGS="--small")
 	@$(BIN)/python benchmarks/performance/run.py $(ARGS)

@@ -1,8 +1,9 @@
 """Compares what clients were told, what jobs wrote down outside the store, and what the store says.
 
-The history is one list of lines: `invoke`, `ok` and `fail` by clients, `start` and `end` by jobs, `fault` and `healed`
-by the test for each process that it killed or stopped. A second run is explained only by a fault of the process of the
-run before it. What befalls the store or the network explains none, unless the store is made to forget (`FORGET`).
+The history is one list of lines: `invoke`, `ok`, `fail` and `retry` by clients, `start` and `end` by jobs, `fault` and
+`healed` by the test for each process that it killed or stopped. A second run is explained only by a fault of the
+process of the run before it, or by a retry after its end. What befalls the store or the network explains none, unless
+the store is made to forget (`FORGET`).
 """
 
 from collections import defaultdict
@@ -83,11 +84,12 @@ def judge(
     sent = {line.id for line in history if line.what in ("invoke", "ok")}
     acknowledged = {line.id for line in history if line.what == "ok"}
     faults = list(_faults(history))
+    retried = {line.id for line in history if line.what == "retry"}
 
     found = {
         "lost": {id for id in acknowledged if id not in stored or _came_to_nothing(stored[id], ends[id], may_end)},
         "unexpected": runs.keys() - sent,
-        "unexplained": {id for id in runs if not _all_explained(stored.get(id), runs[id], faults)},
+        "unexplained": {id for id in runs if not _all_explained(stored.get(id), runs[id], faults, id in retried)},
         "stale_accepted": {id for id, job in stored.items() if _is_stale(job, ends[id])},
         "illegal": {id for id, job in stored.items() if not _is_legal(job)},
         "stuck": {id for id, job in stored.items() if not job.done},
@@ -116,15 +118,15 @@ def _faults(history: Sequence[Line]) -> Iterator[_Fault]:
             yield _Fault(line.id, line.pid, line.at, line.at if until is None else until + AFTERMATH)
 
 
-def _all_explained(job: Job | None, runs: list[Line], faults: list[_Fault]) -> bool:
+def _all_explained(job: Job | None, runs: list[Line], faults: list[_Fault], retried: bool) -> bool:
     in_order = sorted(runs, key=lambda run: (run.attempt, run.at))
-    return all(_explained(job, run, following, faults) for run, following in pairwise(in_order))
+    return all(_explained(job, run, following, faults, retried) for run, following in pairwise(in_order))
 
 
-def _explained(job: Job | None, run: Line, following: Line, faults: list[_Fault]) -> bool:
+def _explained(job: Job | None, run: Line, following: Line, faults: list[_Fault], retried: bool) -> bool:
     """Whether there was a reason to run the job again after `run`."""
     told = [ended.reason for ended in job.attempts if ended.number == run.attempt] if job is not None else []
-    if run.attempt != following.attempt and any(reason.startswith(OWN_ENDS) for reason in told):
+    if run.attempt != following.attempt and any(retried or reason.startswith(OWN_ENDS) for reason in told):
         return True
     # What was stopped before its function began may begin it after its successor did.
     first, last = sorted((run.at, following.at))

@@ -103,6 +103,15 @@ def test_a_run_that_told_its_own_end_is_followed_by_another() -> None:
     assert judge([job(State.SUCCEEDED, 2, "retry_after_application")], history).clean
 
 
+def test_a_retry_explains_a_run_after_one_that_had_ended() -> None:
+    runs, retry = [start(), start(2, pid=2, at=3.0), end(2, pid=2, at=4.0)], Line("retry", "a", 0, 9, 2.5)
+    cancelled = job(State.SUCCEEDED, 2, "cancelled", life="2r3c4q5r6s")
+    assert judge([cancelled], [*sent("a"), *runs, retry]).clean
+    assert bad(judge([cancelled], [*sent("a"), *runs])) == {"unexplained"}
+    # The first run goes on, as far as anybody knows.
+    assert bad(judge([job(State.SUCCEEDED, 2)], [*sent("a"), *runs, retry])) == {"unexplained"}
+
+
 def test_the_result_of_a_run_that_was_overtaken_is_stale() -> None:
     history = [*sent("a"), start(), fault(1.2), start(2, pid=2, at=1.5), end()]
     assert bad(judge([job(State.SUCCEEDED, 2, "lease_lapsed")], history)) == {"stale_accepted"}
