@@ -103,6 +103,14 @@ async def test_examples_are_as_the_schemas_say(plain: Site) -> None:
         check(document, body["schema"], body["example"])
 
 
+async def test_headers_that_single_out_a_request_or_an_answer_are_not_filled_in(plain: Site) -> None:
+    """Pages fill examples in: with a key so filled in, every try after the first would get the first job again."""
+    operations = named(await read(plain)).values()
+    headers = [one for operation in operations for one in operation.get("parameters", ()) if one["in"] == "header"]
+    assert {one["name"] for one in headers} == {"Idempotency-Key", "Prefer", "If-None-Match", "Last-Event-ID"}
+    assert {one["name"] for one in headers if "example" in one} == {"Prefer"}
+
+
 async def test_real_answers_are_as_the_schemas_say() -> None:
     async with serve(make_jobs("memory://"), worker=True) as site:
         document = await read(site)

@@ -63,19 +63,22 @@ TAG_OF: Final = {
 NAME_PATTERN: Final = f"^{NAME.pattern}$"
 KEY_PATTERN: Final = f"^(?:{KEY.pattern.decode()})$"
 
-REQUEST_HEADERS: Final[dict[RequestHeader, tuple[str, Schema, str]]] = {
-    "Idempotency-Key": (
-        "The same request with the same key makes no second job, for 24 hours.",
-        {"type": "string", "pattern": KEY_PATTERN},
-        "order-1234",
-    ),
-    "Prefer": ("How long the answer may wait for the job.", {"type": "string"}, "wait=5"),
-    "If-None-Match": ("The version that is known.", {"type": "string"}, '"0"'),
-    "Last-Event-ID": (
-        "The id of the last event that was seen; it counts before `after`.",
-        {"type": "string"},
-        "1.0",
-    ),
+REQUEST_HEADERS: Final[dict[RequestHeader, dict[str, Any]]] = {
+    # Pages fill examples in. With a key so filled in, whoever tries a second time would get the first job again.
+    "Idempotency-Key": {
+        "description": "The same request with the same key, such as `order-1234`, makes no second job, for 24 hours.",
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
+    },
+    "Prefer": {
+        "description": "How long the answer may wait for the job.",
+        "schema": {"type": "string"},
+        "example": "wait=5",
+    },
+    "If-None-Match": {"description": 'The `ETag` that is known, such as `"3"`.', "schema": {"type": "string"}},
+    "Last-Event-ID": {
+        "description": "The id of the last event that was seen, such as `1.0`; it counts before `after`.",
+        "schema": {"type": "string"},
+    },
 }
 SECURITY_SCHEMES: Final = {
     "bearer": {
@@ -227,11 +230,7 @@ class Writer:
             found += [_in_query(name, one) for name, one in schema["properties"].items()]
         if operation.query is ListQuery:
             found.append(LABELS)
-        for name in operation.headers:
-            description, schema, example = REQUEST_HEADERS[name]
-            found.append(
-                {"name": name, "in": "header", "description": description, "schema": schema, "example": example}
-            )
+        found += [{"name": name, "in": "header", **REQUEST_HEADERS[name]} for name in operation.headers]
         return found
 
 
