@@ -70,6 +70,15 @@ async def padded(context: Context, seconds: float, padding: str) -> int:
 
 
 @jobs.job
+async def long_at_first(context: Context, seconds: float) -> int:
+    """When it is run again it has less to do."""
+    write(context, "start")
+    await asyncio.sleep(seconds if context.attempt == 1 else 0.1)
+    write(context, "end")
+    return context.attempt
+
+
+@jobs.job
 def loop_in_thread(context: Context, seconds: float) -> None:
     """Never looks whether it is to stop."""
     write(context, "start")
