@@ -59,7 +59,7 @@ def test_progress_is_said_in_words(progress: object, said: str) -> None:
 def test_the_closing_line_says_how_long_it_took() -> None:
     times = {"started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:01.234Z"}
     assert closing_line(view(state="succeeded", done=True, **times)) == "✓ resize succeeded in 1.23 s"
-    assert closing_line(view(state="expired", done=True)) == "✗ resize expired"
+    assert closing_line(view(state="expired", done=True)) == "✗ resize expired (1)"
 
 
 def test_the_whole_object_is_kept_as_it_was_sent() -> None:

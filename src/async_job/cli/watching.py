@@ -60,7 +60,8 @@ def _position(job: JobView) -> tuple[float, float | None]:
 
 
 def closing_line(job: JobView) -> str:
-    """The end in one line, as in ``✓ resize succeeded in 1.2 s``."""
-    mark = "✓" if job.state == GOOD else "✗"
-    took = f" in {job.seconds:.3g} s" if job.seconds is not None and job.state == GOOD else ""
-    return f"{mark} {job.type} {job.outcome}{took}"
+    """The end in one line, as in ``✓ resize succeeded in 1.2 s``; of a bad one with the id, to look closer."""
+    if job.state != GOOD:
+        return f"✗ {job.type} {job.outcome} ({job.id})"
+    took = f" in {job.seconds:.3g} s" if job.seconds is not None else ""
+    return f"✓ {job.type} {job.outcome}{took}"
