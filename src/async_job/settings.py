@@ -121,7 +121,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0.0
     grace: Annotated[float, _seconds("How long running jobs may go on after a request to stop.")] = 30.0
     stall_timeout: Annotated[
-        float, _seconds("A worker process that gives no sign of life for so long is killed.", least=1)
+        float,
+        _seconds(
+            "A worker process that gives no sign of life for so long, or a child that does not start, is killed.",
+            least=1,
+        ),
     ] = 120.0
     loop_warning: Annotated[
         float,

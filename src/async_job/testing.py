@@ -113,7 +113,10 @@ class JobTester:
         return claimed.jobs[0] if claimed.jobs else None
 
     async def _run(self, job: Job, ended: list[Job]) -> None:
-        outcome = await self._executor.run(ActiveRun(job, self._store.now))
+        active = ActiveRun(job, self._store.now)
+        active.start_clock()
+        outcome = await self._executor.run(active)
+        active.stop_clock()
         after = None if outcome is None else await self._apply(job, outcome)
         if after is not None and after.done:
             ended.append(after)

@@ -380,6 +380,28 @@ async def test_an_application_that_cannot_be_imported_is_told(
     assert died.value.cause.startswith("could not start")
 
 
+async def test_an_application_whose_import_does_not_end_is_told(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "endless_app.py").write_text("import time; time.sleep(60)")
+    with pytest.raises(ChildDied, match="could not start: it gave no sign of life for 1 s"):
+        await call(make(target="endless_app:jobs", stall_timeout=1.0), "add", a=1)
+
+
+async def test_the_time_of_a_job_does_not_run_while_it_waits_for_a_process(children: Children) -> None:
+    first = asyncio.create_task(call(children, "wait_where", seconds=1.5))
+    await asyncio.sleep(0)
+    active = make_run("add", a=1)
+    active.job = msgspec.structs.replace(active.job, timeout=1_000)
+    # Its worker takes it for one that runs at once.
+    active.start_clock()
+    deadlines: list[float | None] = []
+    active.on_clock = lambda: deadlines.append(active.hard_deadline)
+    assert await children.run(active) == b"3"
+    active.stop_clock()
+    await first
+    assert not active.timed_out
+    assert [deadline is None for deadline in deadlines] == [True, False, True]
+
+
 async def test_what_is_in_memory_is_not_the_childs_to_write_to(make: Make) -> None:
     with pytest.raises(ChildRaised) as raised:
         await call(make(store="memory://"), "submit_another")

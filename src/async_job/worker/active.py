@@ -11,6 +11,8 @@ from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.protocol import Beat
 
 LONGEST_LINE: Final = 10_000
+KILL_AFTER: Final = 5.0
+"""Seconds after its timeout that a run has to end by itself, before its process is killed."""
 
 
 class ActiveRun:
@@ -25,12 +27,14 @@ class ActiveRun:
         "_lines",
         "_now",
         "_progress",
+        "_timer",
         "cancel_asked",
         "cancelled",
         "ended",
         "hard_deadline",
         "job",
         "lost",
+        "on_clock",
         "on_stop",
         "task",
         "timed_out",
@@ -46,16 +50,42 @@ class ActiveRun:
         self.timed_out = False
         self.on_stop: Callable[[], None] | None = None
         """Set by the runner: makes the function stop, as far as that can be done. Called on the worker's loop."""
+        self.on_clock: Callable[[], None] | None = None
+        """Called when ``hard_deadline`` has changed."""
         self.hard_deadline: float | None = None
         """When the whole process is killed unless the run has ended, on the loop's own clock."""
         self.task: asyncio.Task[None] | None = None
         self._now = now
         self._progress: Progress | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._lines: list[LogLine] = []
 
     @property
     def token(self) -> str:
         return self.job.token or ""
+
+    def start_clock(self) -> None:
+        """From now on the job's time runs, if it is limited."""
+        if self.job.timeout is None or self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self.job.timeout / 1000, self._time_out)
+        self.hard_deadline = loop.time() + self.job.timeout / 1000 + KILL_AFTER
+        if self.on_clock is not None:
+            self.on_clock()
+
+    def stop_clock(self) -> None:
+        """The run has ended, or waits for something that is not its own doing."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = self.hard_deadline = None
+        if self.on_clock is not None:
+            self.on_clock()
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.stop()
 
     def progress(self, progress: Progress) -> None:
         self._progress = progress

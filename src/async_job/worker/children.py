@@ -117,15 +117,18 @@ class Child:
                 raise
         child = cls(process, reader, writer, settings.worker_memory_limit)
         try:
-            await child._become_ready()
+            await child._become_ready(settings.stall_timeout)
         except BaseException:
             await child.kill()
             raise
         return child
 
-    async def _become_ready(self) -> None:
+    async def _become_ready(self, patience: float) -> None:
         try:
-            frame = await self._receive()
+            async with asyncio.timeout(patience):
+                frame = await self._receive()
+        except TimeoutError:
+            raise ChildDied(f"could not start: it gave no sign of life for {patience:g} s (stall_timeout)") from None
         except ChildDied as error:
             raise ChildDied(f"could not start: {error.cause}") from error
         match frame:
@@ -162,6 +165,7 @@ class Child:
         self._busy = True
         holding = asyncio.create_task(self._hold_to_limit()) if self._memory_limit else None
         try:
+            active.start_clock()
             self._send(Run(active.job))
             return await self._answer(active)
         except asyncio.CancelledError:
@@ -280,12 +284,14 @@ class Children:
 
         When it is cancelled, so is the function: an ``async def`` is cancelled in its own process, and any other sees
         ``ctx.cancelled``, then gets a SIGTERM; what has not ended after two seconds is killed. Only then does this
-        return; cancelled once more, it returns at once and kills the process.
+        return; cancelled once more, it returns at once and kills the process. The job's time does not run while it
+        waits for a process.
 
         Raises:
             ChildRaised: the function has raised, or its input or result does not fit.
             ChildDied: the process has died.
         """
+        active.stop_clock()
         if fresh:
             return await self._run_in(await self._start(), active, keep=False)
         async with self._slots:

@@ -20,8 +20,6 @@ from async_job.worker.executor import Executor
 
 LONGEST_WAIT: Final = 5.0
 """Seconds an idle worker waits for a hint before it looks by itself."""
-KILL_AFTER: Final = 5.0
-"""Seconds after its timeout that a run has to end by itself, before its process is killed."""
 PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds to wait after each failure of the store in a row; the last one from then on."""
 
@@ -151,8 +149,8 @@ class Claimer:
         loop = asyncio.get_running_loop()
         for job in claimed.jobs:
             active = ActiveRun(job, self._store.now)
-            if job.timeout is not None:
-                active.hard_deadline = loop.time() + job.timeout / 1000 + KILL_AFTER
+            active.start_clock()
+            active.on_clock = self._on_deadline
             self.active.add(active)
             self._running += 1
             active.task = loop.create_task(self._run(active))
@@ -162,15 +160,13 @@ class Claimer:
     async def _run(self, active: ActiveRun) -> None:
         outcome = await self._executor.run(active)
         active.ended = True
+        active.stop_clock()
         self._running -= 1
         if outcome is None:
             self.active.discard(active)
         else:
             self._ended.append((active, outcome))
         self._bell.set()
-        if active.hard_deadline is not None:
-            active.hard_deadline = None
-            self._on_deadline()
 
     async def _recover(self, failed: list[BaseException]) -> None:
         """After a failure of the store: a pause. Any other error ends the loop."""

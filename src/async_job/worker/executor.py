@@ -35,9 +35,6 @@ class Executor:
         function = self._functions.get(job.type)
         if function is None:
             return NotKnown(active.token)
-        timer = None
-        if job.timeout is not None:
-            timer = asyncio.get_running_loop().call_later(job.timeout / 1000, _time_out, active)
         try:
             result = await self._call(function, active)
         except asyncio.CancelledError as error:
@@ -54,9 +51,6 @@ class Executor:
             outcome = Failed(active.token, describe(error, self._now()))
         else:
             outcome = Succeeded(active.token, result)
-        finally:
-            if timer is not None:
-                timer.cancel()
         return self._with_last_words(active, self._in_time(active, outcome))
 
     def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
@@ -96,8 +90,3 @@ class Executor:
                 return Stopped(outcome.token, progress, lines)
             case Released():
                 return Released(outcome.token, outcome.reason, progress, lines)
-
-
-def _time_out(active: ActiveRun) -> None:
-    active.timed_out = True
-    active.stop()

@@ -3,7 +3,7 @@
 import asyncio
 
 from async_job.core.job import State
-from async_job.worker.claimer import KILL_AFTER
+from async_job.worker.active import KILL_AFTER
 from faults.result import RowResult, joined, percentiles
 from faults.scene import Scene
 from support.bookkeeping import Client
