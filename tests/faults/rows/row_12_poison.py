@@ -1,7 +1,5 @@
 """A job that kills itself, one that segfaults, and one that takes too much memory, among innocent long ones."""
 
-import time
-
 from async_job.core.job import Job, State
 from async_job.settings import GIB, MIB
 from faults.result import RowResult, percentiles
@@ -20,18 +18,14 @@ async def run(scene: Scene) -> RowResult:
     limit = GIB if scene.scale.full else 150 * MIB
     innocents = scene.scale.times(INNOCENTS, short=2)
     settings = scene.settings(workers=1, concurrency=1 + INNOCENTS, worker_memory_limit=limit)
-    ended_after: list[float] = []
-    recovery: list[float] = []
+    recovery: dict[str, list[float]] = {}
     async with scene.client() as client:
         with scene.program(settings, "support.poison:jobs"):
             for poison in POISONS:
-                begun = time.monotonic()
-                recovery += await _poison(scene, client, poison, innocents)
-                ended_after.append(time.monotonic() - begun)
-        ended = {State.SUCCEEDED, State.FAILED}
-        return await scene.result(
-            client, recovery=recovery, may_end=ended, extra={"poison_and_neighbours_ended": percentiles(ended_after)}
-        )
+                recovery[poison] = await _poison(scene, client, poison, innocents)
+        every = [seconds for measured in recovery.values() for seconds in measured]
+        extra = {poison: percentiles(measured) for poison, measured in recovery.items()}
+        return await scene.result(client, recovery=every, may_end={State.SUCCEEDED, State.FAILED}, extra=extra)
 
 
 async def _poison(scene: Scene, client: Client, poison: str, innocents: int) -> list[float]:
