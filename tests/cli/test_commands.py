@@ -394,6 +394,26 @@ def test_a_program_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
+def test_ctrl_c_while_the_program_is_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(600)\n")
+    serving = subprocess.Popen(
+        [*COMMAND, "serve", "slow:jobs", "--port", "0"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with serving:
+        assert serving.stderr
+        assert serving.stderr.readline() == "importing\n"
+        # As the terminal does: to all that stand in the foreground.
+        os.killpg(serving.pid, signal.SIGINT)
+        out, err = serving.communicate(timeout=30)
+    assert (serving.returncode, out, err) == (130, "", "")
+
+
 def test_with_reload_a_change_of_the_program_is_served(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("from async_job import Jobs\njobs = Jobs()\n")

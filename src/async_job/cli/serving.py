@@ -71,7 +71,10 @@ def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
         return load(flags=flags)
     # -P: the current folder comes onto the path when the program is imported, and hides nothing of ours before.
     command = [sys.executable, "-P", "-m", "async_job.loading", target]
-    answer = subprocess.run(command, input=msgspec.json.encode(flags), stdout=subprocess.PIPE, check=False)
+    # A session of its own keeps the Ctrl-C of the terminal from it, and so its traceback; it ends with this call.
+    answer = subprocess.run(
+        command, input=msgspec.json.encode(flags), stdout=subprocess.PIPE, check=False, start_new_session=True
+    )
     try:
         told = msgspec.json.decode(answer.stdout, type=Loaded | str)
     except msgspec.DecodeError as error:
