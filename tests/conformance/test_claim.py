@@ -250,18 +250,41 @@ class TestClaimIds:
         clock.advance(LEASE / 1000)
         assert await claim(store, 1) == jobs
 
+    async def test_the_one_before_the_last_gets_its_jobs_again(self, store: Store) -> None:
+        for name in "abc":
+            await submit(store, name)
+        first = await claim(store, 1, limit=2)
+        [c] = await claim(store, 2)
+        assert await claim(store, 1, limit=2) == first
+        assert await claim(store, 2) == [c]
+        await tell(store, first[0], Succeeded("w:1", b"1"))
+        assert await claim(store, 1, limit=2) == first[1:]
+
+    async def test_the_one_before_the_last_claims_nothing_if_it_was_never_made(self, store: Store) -> None:
+        await claim(store, 5)
+        await submit(store, "a")
+        await submit(store, "b", delay=0)
+        assert await claim(store, 4) == []
+        assert await claimed_ids(store, 6) == ["a", "b"]
+
+    async def test_the_one_before_the_last_is_answered_after_the_lease(self, store: Store, clock: ManualClock) -> None:
+        jobs = await run(store, "a")
+        await claim(store, 2)
+        clock.advance(LEASE / 1000)
+        assert await claim(store, 1) == jobs
+
     async def test_a_lower_one_is_refused(self, store: Store) -> None:
         await claim(store, 5)
         await submit(store, "a")
         with pytest.raises(StaleClaim):
-            await claim(store, 4)
+            await claim(store, 3)
         assert await claimed_ids(store, 6) == ["a"]
 
     async def test_a_lower_one_is_refused_as_stale_also_after_the_lease(self, store: Store, clock: ManualClock) -> None:
         await claim(store, 5)
         clock.advance(LEASE / 1000)
         with pytest.raises(StaleClaim):
-            await claim(store, 4)
+            await claim(store, 3)
 
     async def test_they_need_not_be_dense(self, store: Store) -> None:
         for n in (1, 2, 9, 10, 11, 100, 2**40):

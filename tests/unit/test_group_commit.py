@@ -17,7 +17,8 @@ def echo(group: Sequence[Request]) -> None:
 class Gate:
     """An ``execute`` that notes its groups, and holds each until it is let through."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1) -> None:
+        self.most = most
         self.groups: list[list[object]] = []
         self.in_flight = 0
         self.open = asyncio.Event()
@@ -25,7 +26,7 @@ class Gate:
 
     async def __call__(self, group: Sequence[Request]) -> None:
         self.in_flight += 1
-        assert self.in_flight == 1, "two groups are in flight"
+        assert self.in_flight <= self.most, f"{self.in_flight} groups are in flight"
         try:
             self.groups.append([request.argument for request in group])
             await self.open.wait()
@@ -181,6 +182,60 @@ async def test_close_lets_through_what_waits_and_refuses_what_comes() -> None:
     assert [task.result() for task in (*first, *second)] == ["a", "b"]
     await commit.close()
     assert gate.groups == [["a"], ["b"]]
+
+
+async def test_two_groups_in_flight_and_who_arrives_then_shares_the_third() -> None:
+    gate = Gate(most=2)
+    commit = GroupCommit(gate, in_flight=2)
+    tasks = []
+    for arrivals in ("a", "bc", "d", "e"):
+        tasks += calls(commit, *arrivals)
+        await settled()
+    assert gate.groups == [["a"], ["b", "c"]]
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == list("abcde")
+    assert gate.groups == [["a"], ["b", "c"], ["d", "e"]]
+
+
+async def test_who_calls_in_one_turn_shares_a_group_however_many_may_be_in_flight() -> None:
+    gate = Gate(most=2)
+    gate.open.set()
+    commit = GroupCommit(gate, in_flight=2)
+    for _ in range(3):
+        await asyncio.gather(*calls(commit, *"abc"))
+    assert gate.groups == [["a", "b", "c"]] * 3
+
+
+async def test_close_waits_for_all_that_is_in_flight() -> None:
+    gate = Gate(most=2)
+    commit = GroupCommit(gate, in_flight=2)
+    tasks = []
+    for arrival in "abc":
+        tasks += calls(commit, arrival)
+        await settled()
+    closing = asyncio.ensure_future(commit.close())
+    await settled()
+    assert not closing.done()
+    gate.open.set()
+    await closing
+    assert [task.result() for task in tasks] == list("abc")
+
+
+async def test_a_cancelled_writer_leaves_those_who_wait_to_the_other() -> None:
+    gate = Gate(most=2)
+    commit = GroupCommit(gate, in_flight=2)
+    [first] = calls(commit, "a")
+    await settled()
+    (writer,) = asyncio.all_tasks() - {asyncio.current_task(), first}
+    [second] = calls(commit, "b")
+    await settled()
+    [third] = calls(commit, "c")
+    await settled()
+    writer.cancel()
+    with pytest.raises(StoreUnavailable):
+        await first
+    gate.open.set()
+    assert [await second, await third] == ["b", "c"]
 
 
 async def test_closing_an_idle_one_returns_at_once() -> None:

@@ -39,7 +39,8 @@ def claimer(store: MemoryStore) -> Claimer:
 
 async def test_a_job_whose_end_the_store_has_lost_goes_back_uncharged(store: MemoryStore, claimer: Claimer) -> None:
     [job] = await run(store, "a")
-    claimer.claims = 1
+    claimer.claims.next(1)
+    claimer.claims.settle(1)
     assert [one.id for one in await reconcile(store, claimer, DEFAULT_RETENTION)] == ["a"]
     job = await read(store, "a")
     assert (job.state, job.reason, job.failures, job.crashes) == (State.QUEUED, "outcome_lost", 0, 0)
@@ -48,7 +49,8 @@ async def test_a_job_whose_end_the_store_has_lost_goes_back_uncharged(store: Mem
 
 async def test_what_runs_or_is_just_being_claimed_stays(store: MemoryStore, claimer: Claimer) -> None:
     [job] = await run(store, "known")
-    claimer.claims = 1
+    claimer.claims.next(1)
+    claimer.claims.settle(1)
     claimer.active.add(ActiveRun(job, store.now))
     await submit(store, "coming")
     await claim(store, n=2)
@@ -58,7 +60,8 @@ async def test_what_runs_or_is_just_being_claimed_stays(store: MemoryStore, clai
 
 async def test_the_jobs_of_other_workers_stay(store: MemoryStore, claimer: Claimer) -> None:
     await run(store, "a", worker="another")
-    claimer.claims = 1
+    claimer.claims.next(1)
+    claimer.claims.settle(1)
     assert await reconcile(store, claimer, DEFAULT_RETENTION) == []
 
 
@@ -69,5 +72,5 @@ async def test_an_outcome_that_came_too_late_leaves_nothing_to_ask_the_store(
     clock.advance(LEASE / 1000)
     active = ActiveRun(await tell(store, job, LeaseLapsed(job.token or "")), store.now)
     claimer.active.add(active)
-    await claimer._trip([(active, Succeeded(job.token or "", b"1"))], room=0)
+    assert await claimer._trip([(active, Succeeded(job.token or "", b"1"))], None) == []
     assert not claimer.active

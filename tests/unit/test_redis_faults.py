@@ -189,7 +189,7 @@ async def test_each_refusal_of_a_claim_is_its_own_error(store: RedisStore) -> No
     with pytest.raises(LeaseOver, match="worker w"):
         await claim(store)
     await store.extend(["w"], LEASE)
-    await claim(store, 2)
+    await claim(store, 3)
     with pytest.raises(StaleClaim, match="claim 1"):
         await claim(store, 1)
 

@@ -1,14 +1,14 @@
 """Group commit: callers that arrive while a write is in flight share the next one.
 
 Nobody waits for a timer. An idle store answers at once; a busy one is asked in groups that grow by themselves,
-because everything that arrives during one trip goes with the next.
+because everything that arrives while it is busy goes with the next trip.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from async_job.errors import AsyncJobError, StoreBroken, StoreUnavailable
 
@@ -34,17 +34,21 @@ class Request:
 
 
 class GroupCommit:
-    """Collects requests and hands them to ``execute`` in groups, one group in flight at a time.
+    """Collects requests and hands them to ``execute`` in groups, at most ``in_flight`` of them at a time. With more
+    than one, the callers work while the store does; groups then start in order, and may be answered in another.
 
     ``execute(group)`` answers or fails every request of the group; what it leaves open, or raises, fails the rest.
     A caller that is cancelled stops waiting; its request goes on.
     """
 
-    def __init__(self, execute: Callable[[Sequence[Request]], Awaitable[None]], most_items: int = 256) -> None:
+    def __init__(
+        self, execute: Callable[[Sequence[Request]], Awaitable[None]], most_items: int = 256, in_flight: int = 1
+    ) -> None:
         self._execute = execute
         self._most_items = most_items
+        self._in_flight = in_flight
         self._waiting: list[Request] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def call(self, method: str, argument: Any, items: int = 1) -> Any:
@@ -53,9 +57,10 @@ class GroupCommit:
             raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         request = Request(method, argument, items, loop.create_future())
+        if not self._waiting and len(self._tasks) < self._in_flight:
+            # Whoever else calls before it has begun goes with the same group.
+            self._tasks.add(loop.create_task(self._run()))
         self._waiting.append(request)
-        if self._task is None:
-            self._task = loop.create_task(self._run())
         return await request.future
 
     async def _run(self) -> None:
@@ -73,10 +78,11 @@ class GroupCommit:
                 finally:
                     self._fail(group, StoreUnavailable("the store was closed before it answered"))
         finally:
-            # Empty, unless the task was cancelled with callers left.
-            self._fail(self._waiting, StoreUnavailable("the store was closed before it answered"))
-            self._waiting = []
-            self._task = None
+            self._tasks.discard(cast(asyncio.Task[None], asyncio.current_task()))
+            if not self._tasks:
+                # Empty, unless the task was cancelled with callers left.
+                self._fail(self._waiting, StoreUnavailable("the store was closed before it answered"))
+                self._waiting = []
 
     def _next_group(self) -> list[Request]:
         items = 0
@@ -96,5 +102,5 @@ class GroupCommit:
     async def close(self) -> None:
         """Lets everything that waits go through, then refuses what comes."""
         self._closed = True
-        if self._task is not None:
-            await asyncio.shield(self._task)
+        if self._tasks:
+            await asyncio.wait(self._tasks)

@@ -24,6 +24,10 @@ BATCH: int = 256
 """At most this many items are written at once; callers may give more, the store makes batches."""
 
 
+CLAIMS_IN_FLIGHT: int = 2
+"""So many claims of a worker may be without their answer at a time."""
+
+
 class IdempotencyKey(Struct, frozen=True):
     """The right to submit something once. ``name`` says who may, and what for; ``fingerprint`` is of what is submitted;
     the store forgets the key at ``expires_at`` (milliseconds), whether its job is still kept or not."""
@@ -78,7 +82,8 @@ class Worker(Struct, frozen=True, kw_only=True):
 
 
 class ClaimId(Struct, frozen=True):
-    """The ``n``-th claim of a worker; ``n`` rises from 1, and one claim is in flight at a time."""
+    """The ``n``-th claim of a worker; ``n`` rises from 1. Claim ``n + 1`` may be made before ``n`` is answered, and
+    ``n + 2`` only after."""
 
     worker: str
     n: int
@@ -164,7 +169,13 @@ class Health(Struct, frozen=True, kw_only=True):
 
 class Store(Protocol):
     """A store is built with a ``Clock`` and belongs to the event loop that opened it (the memory store: to all
-    loops of its process). Every method may raise ``StoreUnavailable``; writes may raise ``StoreFull``."""
+    loops of its process). Every method may raise ``StoreUnavailable``; writes may raise ``StoreFull``.
+
+    ``trips`` says of how many calls that come one after the other it can use the next while it works on the first:
+    2 where a server works while this process does, 1 where there is nothing to be gained by smaller groups.
+    """
+
+    trips: int
 
     def now(self) -> int:
         """The store's own time in milliseconds: the same for all who use the store, and never ahead of it."""
@@ -233,14 +244,15 @@ class Store(Protocol):
 
         A claimed job is ``running`` with ``attempt`` one higher, ``token`` the claim's, ``started_at`` and
         ``updated_at`` now, ``reason`` ``claimed`` and ``version`` one higher; a promoted one has ``updated_at`` now,
-        ``reason`` ``due`` and ``version`` one higher. The same claim id again returns the jobs still running under
-        its token, in any order, and claims and promotes nothing; that also goes when the lease is over. A refused
+        ``reason`` ``due`` and ``version`` one higher. The same claim id again, or the one before it, returns the jobs
+        still running under its token, in any order, and claims and promotes nothing; that also goes when the lease is
+        over, and for the one before it if that was never made. A refused
         claim changes nothing and uses up no claim id. A worker's claims go through one store object, and only that
         has to remember a claim that gave nothing and promoted nothing.
 
         Raises, the first that applies:
             NotEnrolled: the worker was retired or never enrolled.
-            StaleClaim: the worker has already used a higher claim id.
+            StaleClaim: the worker has already used a claim id that is higher by ``CLAIMS_IN_FLIGHT`` or more.
             LeaseOver: the worker's lease is over (it ends now or earlier) and not renewed yet.
         """
         ...

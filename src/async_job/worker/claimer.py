@@ -1,21 +1,23 @@
 """The claimer: one loop that tells the store what has ended and takes what is next, in one round trip.
 
-At most one such trip is in flight. Under load, what ends during a trip goes with the next, so groups grow by
-themselves; an idle worker waits for the store's hint, or until the next scheduled job is due.
+One such trip is in flight, or two, each for its share of the jobs: while some are told and taken, the others run. What
+ends when all are in flight goes with the next, so groups grow by themselves; an idle worker waits for the store's hint,
+or until the next scheduled job is due.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from async_job.core.job import Change, Job
 from async_job.core.lifecycle import Outcome, Retention, decide
 from async_job.errors import LeaseOver, Lost, StoreError
 from async_job.logs import get_logger
-from async_job.store.protocol import Claimed, ClaimId, Stale, Store
+from async_job.store.protocol import BATCH, Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
+from async_job.worker.claims import Claims
 from async_job.worker.executor import Executor
 
 LONGEST_WAIT: Final = 5.0
@@ -28,8 +30,8 @@ log = get_logger()
 
 class Claimer:
     """Keeps up to ``concurrency`` runs going. ``active`` holds them while they run, and while their outcome has not
-    reached the store; ``claims`` is the number of the last claim that was answered. ``on_deadline`` is called when a
-    run with a timeout starts or ends."""
+    reached the store. ``on_deadline`` is called when a run with a timeout starts or ends. ``trips``: how many may be in
+    flight."""
 
     def __init__(
         self,
@@ -41,6 +43,8 @@ class Claimer:
         concurrency: int,
         retention: Retention,
         on_deadline: Callable[[], None] = lambda: None,
+        *,
+        trips: int = 1,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -48,15 +52,22 @@ class Claimer:
         self._queues = tuple(queues)
         self._strict = strict
         self._concurrency = concurrency
+        self._most_trips = trips
+        self._share = min(-(-concurrency // trips), BATCH)
         self._retention = retention
         self._on_deadline = on_deadline
         self.active: set[ActiveRun] = set()
         self._ended: list[tuple[ActiveRun, Outcome]] = []
         self._running = 0
-        self.claims = 0
+        self.claims = Claims()
+        self._trips: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
         self._failures = 0
         self._claiming = True
-        self._starved = False
+        self._hungry = True
+        """There is a reason to look for jobs."""
+        self._plenty = False
+        """The last claim was given as many as it asked for."""
         self._next_due: int | None = None
         self._bell = asyncio.Event()
         self._hint: asyncio.Task[None] | None = None
@@ -73,46 +84,69 @@ class Claimer:
             NotEnrolled: the worker's id was retired; whatever ran was stopped.
         """
         try:
-            while self._claiming or self.active:
+            while self._claiming or self.active or self._trips:
                 self._bell.clear()
-                ended, self._ended = self._ended, []
-                room = self._room(asked=bool(ended) or not self._starved)
-                if not ended and room <= 0:
+                if self._broken is not None:
+                    raise self._broken
+                if not self._set_out():
                     await self._rest()
-                    continue
-                await self._trip(ended, room)
         finally:
-            if self._hint is not None:
-                self._hint.cancel()
-                await asyncio.wait([self._hint])
+            left = {*self._trips, *filter(None, [self._hint])}
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
 
-    def _room(self, asked: bool) -> int:
+    def _set_out(self) -> bool:
+        """Starts a trip, if there is reason to and one may be made."""
+        if len(self._trips) >= self._most_trips:
+            return False
+        claim = self.claims.next(self._room()) if self._claiming else None
+        if not self._ended and claim is None:
+            return False
+        self._hungry = self._hungry and claim is None
+        ended, self._ended = self._ended, []
+        self._trips.add(asyncio.get_running_loop().create_task(self._travel(ended, claim)))
+        return True
+
+    def _room(self) -> int:
         """How many jobs to ask for. After a claim that came back short it asks again only when there is a reason to,
-        or when the trip is made anyway."""
-        return self._concurrency - self._running if self._claiming and asked else 0
+        or when the trip is made anyway; and while it has not been told that there is plenty, by one claim at a time."""
+        if not self._ended and not self._plenty and (not self._hungry or self.claims.under_way):
+            return 0
+        return min(self._concurrency - self._running - self.claims.asked_for, self._share)
 
-    async def _trip(self, ended: list[tuple[ActiveRun, Outcome]], room: int) -> None:
-        """One round trip. What failed is tried again with the next: outcomes are known by their tokens, and a claim
-        that was not answered is asked for again under the same number."""
+    async def _travel(self, ended: list[tuple[ActiveRun, Outcome]], claim: tuple[int, int] | None) -> None:
+        try:
+            await self._recover(await self._trip(ended, claim))
+        except Exception as error:  # noqa: BLE001 - the loop raises it
+            self._broken = error
+        finally:
+            self._trips.discard(cast(asyncio.Task[None], asyncio.current_task()))
+            self._bell.set()
+
+    async def _trip(self, ended: list[tuple[ActiveRun, Outcome]], claim: tuple[int, int] | None) -> list[BaseException]:
+        """One round trip, and the errors that it met. What failed is tried again with the next: outcomes are known by
+        their tokens, and a claim that was not answered is asked for again under the same number."""
         changes = self._decide(ended)
         calls: list[Coroutine[Any, Any, Any]] = []
+        # Claims are asked for in the order of their numbers, so this one may not begin later than the next trip.
+        if claim is not None:
+            number, limit = claim
+            calls.append(_caught(self._store.claim(ClaimId(self.worker, number), self._turn(number), limit)))
         if changes:
             calls.append(_caught(self._store.apply([change for _, _, change in changes])))
-        if room > 0:
-            calls.append(_caught(self._store.claim(ClaimId(self.worker, self.claims + 1), self._turn(), room)))
         if not calls:
             # Whatever had ended was somebody else's by now, and there is no room for more.
-            return
+            return []
         # The second begins while this waits for the first, so that both go together.
         second = map(asyncio.get_running_loop().create_task, calls[1:])
         answers = [await call for call in (calls[0], *second)]
-        failed = [answer for answer in answers if isinstance(answer, BaseException)]
         if changes:
-            self._applied(changes, answers[0])
-        if room > 0 and not isinstance(answers[-1], BaseException):
-            self.claims += 1
-            self._start(answers[-1], room)
-        await self._recover(failed)
+            self._applied(changes, answers[-1])
+        if claim is not None:
+            self._claimed(answers[0], *claim)
+        return [answer for answer in answers if isinstance(answer, BaseException)]
 
     def _decide(self, ended: list[tuple[ActiveRun, Outcome]]) -> list[tuple[ActiveRun, Outcome, Change]]:
         changes = []
@@ -143,8 +177,12 @@ class Claimer:
             else:
                 self.active.discard(active)
 
-    def _start(self, claimed: Claimed, room: int) -> None:
-        self._starved = len(claimed.jobs) < room
+    def _claimed(self, claimed: Claimed | BaseException, number: int, limit: int) -> None:
+        if isinstance(claimed, BaseException):
+            self.claims.fail(number)
+            return
+        self.claims.settle(number)
+        self._plenty = len(claimed.jobs) == limit
         self._next_due = claimed.next_due
         loop = asyncio.get_running_loop()
         for job in claimed.jobs:
@@ -189,23 +227,25 @@ class Claimer:
             active.lost = True
             active.stop()
 
-    def _turn(self) -> tuple[str, ...]:
+    def _turn(self, number: int) -> tuple[str, ...]:
         """The queues in the order of this claim: each is first in turn, unless the order given is strict."""
         if self._strict or len(self._queues) == 1:
             return self._queues
-        first = self.claims % len(self._queues)
+        first = (number - 1) % len(self._queues)
         return self._queues[first:] + self._queues[:first]
 
     async def _rest(self) -> None:
-        """Waits for an outcome, and when there is room also for the store's hint or the next due time."""
+        """Waits for an outcome or a trip's end, and when the last claim left room also for the store's hint or the next
+        due time."""
         timer = None
-        if self._claiming and self._running < self._concurrency:
+        room = self._running < self._concurrency and not self.claims.under_way
+        if self._claiming and room and not self._plenty:
             loop = asyncio.get_running_loop()
             if self._hint is None:
                 self._hint = loop.create_task(self._wait_for_hint())
             if self._next_due is not None:
                 due = max(0.0, (self._next_due - self._store.now()) / 1000)
-                timer = loop.call_later(min(due, LONGEST_WAIT), self._hungry)
+                timer = loop.call_later(min(due, LONGEST_WAIT), self._look)
         await self._bell.wait()
         if timer is not None:
             timer.cancel()
@@ -218,11 +258,11 @@ class Claimer:
             await asyncio.sleep(PAUSES[-1])
         finally:
             self._hint = None
-        self._hungry()
+        self._look()
 
-    def _hungry(self) -> None:
+    def _look(self) -> None:
         """There may be something to claim."""
-        self._starved = False
+        self._hungry = True
         self._bell.set()
 
 

@@ -35,7 +35,7 @@ async def keep_reconciling(store: Store, claimer: Claimer, retention: Retention,
 async def reconcile(store: Store, claimer: Claimer, retention: Retention) -> list[Job]:
     """Gives back what the store takes for this worker's, though it has no such run. What is claimed after the look
     began does not count: its claim bears a higher number."""
-    worker, claims, known = claimer.worker, claimer.claims, {active.job.id for active in claimer.active}
+    worker, claims, known = claimer.worker, claimer.claims.answered, {active.job.id for active in claimer.active}
     infos = await store.administration.workers()
     if sum(info.running for info in infos if info.worker.id == worker) <= len(known):
         return []

@@ -9,6 +9,7 @@ from typing import Final
 
 from async_job.jobs import Jobs
 from async_job.logs import get_logger
+from async_job.settings import Settings, cores
 from async_job.store.protocol import Store
 from async_job.worker.active import ActiveRun
 from async_job.worker.beat import Heart
@@ -50,6 +51,7 @@ class Worker:
             settings.concurrency,
             jobs.retention,
             self._tell_deadline,
+            trips=_trips(store, settings),
         )
         self._keep_reconciling = partial(keep_reconciling, store, self._claimer, jobs.retention, settings.lease)
         self._heart = Heart(store, self._claimer.active)
@@ -105,3 +107,9 @@ class Worker:
     def _tell_deadline(self) -> None:
         with_deadline = [run for run in self._claimer.active if run.hard_deadline is not None]
         self._on_deadline(min(with_deadline, key=lambda run: run.hard_deadline or 0.0, default=None))
+
+
+def _trips(store: Store, settings: Settings) -> int:
+    """Two small groups cost more than a large one. They pay where the store works on one on a core of its own, while
+    this process does on the other."""
+    return store.trips if settings.workers < cores() else 1

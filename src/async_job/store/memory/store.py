@@ -28,6 +28,7 @@ from async_job.store.memory.outbox import MemoryOutbox
 from async_job.store.memory.table import Holding, Table
 from async_job.store.protocol import (
     BATCH,
+    CLAIMS_IN_FLIGHT,
     Answer,
     Beat,
     Changes,
@@ -51,6 +52,8 @@ MOST_AHEAD: Final = 1_000
 class MemoryStore:
     """See ``store.protocol.Store`` for what each method promises. ``owner``: the process that the jobs are kept in, if
     that is not this one; then the store cannot be opened."""
+
+    trips = 1
 
     def __init__(self, clock: Clock | None = None, *, owner: int | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -134,9 +137,9 @@ class MemoryStore:
             known = self._table.workers.get(claim_id.worker)
             if known is None or not known.lease_end:
                 raise NotEnrolled(f"worker {claim_id.worker} is retired or was never enrolled")
-            if claim_id.n < known.last_claim:
+            if claim_id.n <= known.last_claim - CLAIMS_IN_FLIGHT:
                 raise StaleClaim(f"claim {claim_id.n} of worker {claim_id.worker}: already at {known.last_claim}")
-            if claim_id.n == known.last_claim:
+            if claim_id.n <= known.last_claim:
                 held = [self._table.jobs[id] for id in known.held if self._table.jobs[id].token == claim_id.token]
                 return Claimed(held, self._next_due())
             if known.lease_end <= self.now():

@@ -85,26 +85,26 @@ def meaning(error: BaseException) -> AsyncJobError:
 
 
 class Link:
-    """``connect`` makes a connection that is connected. One exchange at a time; the others wait for their turn.
+    """``connect`` makes a connection that is connected. Exchanges are sent as they come, without waiting for the
+    answers of those before, and the answers come in the same order.
 
     An exchange that fails is repeated with short pauses until ``patience`` seconds have passed; each try may take half
-    of that. What is cut off in the middle, by an error, a timeout or a cancellation, leaves no half-read connection.
+    of that. What is cut off in the middle, by an error, a timeout or a cancellation, leaves no half-read connection:
+    it is let go, and whoever else waits for an answer on it asks again on the next.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[AbstractConnection]], patience: float) -> None:
         self._connect = connect
         self._patience = patience
         self._connection: AbstractConnection | None = None
-        self._turn = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self.sent_at = 0.0
-        """When the last group was sent, by ``elapsed``."""
+        """When that was sent whose answers are being read, by ``elapsed``."""
 
     async def exchange(self, commands: Sequence[Command], block: float = 0.0) -> None:
         """Sends all in one trip and settles or fails each. ``block``: how many seconds the server waits on purpose."""
-        async with self._turn:
-            await self._exchange(list(commands), block)
-
-    async def _exchange(self, pending: list[Command], block: float) -> None:
+        pending = list(commands)
         give_up = elapsed() + block + self._patience
         pause = FIRST_PAUSE
         attempt_timeout = block + BLOCK_SLACK if block else self._patience / 2
@@ -113,13 +113,9 @@ class Link:
             try:
                 cause = await self._trip(pending, again, attempt_timeout)
             except (RedisError, OSError, TimeoutError) as error:
-                await self.drop()
                 cause = error
                 if isinstance(error, AuthenticationError):
                     give_up = 0.0
-            except BaseException:
-                await self.drop()
-                raise
             pending = again + pending
             if cause is None or not pending:
                 continue
@@ -136,28 +132,45 @@ class Link:
     async def _trip(self, pending: list[Command], again: list[Command], timeout: float) -> BaseException | None:
         """Takes from ``pending`` what was answered; what the server will answer later goes to ``again``, and the
         reason is returned."""
-        cause: BaseException | None = None
-        async with asyncio.timeout(timeout):
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = await self._connect()
-            self.sent_at = elapsed()
-            packed = [_pack(command.arguments) for command in pending]
-            await connection.send_packed_command(packed, check_health=False)
-            while pending:
-                try:
-                    reply = await connection.read_response()
-                except ResponseError as error:
-                    command = pending.pop(0)
-                    if isinstance(error, NoScriptError) or is_passing(error):
-                        again.append(command)
-                        cause = error
-                    else:
-                        command.fail(meaning(error))
-                else:
-                    pending.pop(0).settle(reply)
+        connection: AbstractConnection | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                async with self._sending:
+                    connection = self._connection
+                    if connection is None:
+                        connection = self._connection = await self._connect()
+                    sent_at = elapsed()
+                    packed = [_pack(command.arguments) for command in pending]
+                    await connection.send_packed_command(packed, check_health=False)
+                # Whoever sends first stands here first.
+                async with self._reading:
+                    if connection is not self._connection:
+                        raise ConnectionError("the connection was lost before it was this exchange's turn")
+                    self.sent_at = sent_at
+                    cause = await self._read(connection, pending, again)
+        except BaseException:
+            await self._let_go(connection)
+            raise
         if isinstance(cause, ANOTHER_SERVER):
-            await self.drop()
+            await self._let_go(connection)
+        return cause
+
+    async def _read(
+        self, connection: AbstractConnection, pending: list[Command], again: list[Command]
+    ) -> BaseException | None:
+        cause: BaseException | None = None
+        while pending:
+            try:
+                reply = await connection.read_response()
+            except ResponseError as error:
+                command = pending.pop(0)
+                if isinstance(error, NoScriptError) or is_passing(error):
+                    again.append(command)
+                    cause = error
+                else:
+                    command.fail(meaning(error))
+            else:
+                pending.pop(0).settle(reply)
         return cause
 
     async def ask(self, *commands: tuple[Field, ...], block: float = 0.0) -> list[Any]:
@@ -184,8 +197,11 @@ class Link:
 
     async def drop(self) -> None:
         """Lets go of the connection; the next exchange makes a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        await self._let_go(self._connection)
+
+    async def _let_go(self, connection: AbstractConnection | None) -> None:
+        if connection is not None and connection is self._connection:
+            self._connection = None
             await connection.disconnect(nowait=True)
 
     async def close(self) -> None:

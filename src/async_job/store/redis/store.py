@@ -56,6 +56,8 @@ class RedisStore:
     ``allow_eviction``: use a server that may throw jobs away when its memory is full.
     """
 
+    trips = 2
+
     def __init__(
         self,
         url: str,

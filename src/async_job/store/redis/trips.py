@@ -20,13 +20,14 @@ from async_job.store.redis.server_time import ServerTime
 
 
 class Trips:
-    """One group in flight at a time, over one link. Works only in the process that opened it."""
+    """At most two groups in flight, over one link: while the server works on one, this process does on the other.
+    Works only in the process that opened it."""
 
     def __init__(self, link: Link, keys: Keys, time: ServerTime) -> None:
         self._link = link
         self._keys = keys
         self._time = time
-        self._group = GroupCommit(self._execute)
+        self._group = GroupCommit(self._execute, in_flight=2)
         self._process = 0
 
     def open(self) -> None:

@@ -53,6 +53,8 @@ LOOK_EACH: Final = 0.25
 class SqliteStore:
     """See ``store.protocol.Store`` for what each method promises."""
 
+    trips = 1
+
     def __init__(self, path: str | Path, *, clock: Clock | None = None, namespace: str = "async-job") -> None:
         self._path = Path(path).resolve()
         self._clock = clock or SystemClock()

@@ -17,7 +17,18 @@ from async_job.core.life import LETTERS, lived
 from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreRefused
 from async_job.store import codec
 from async_job.store.group_commit import Request
-from async_job.store.protocol import BATCH, Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted, Worker
+from async_job.store.protocol import (
+    BATCH,
+    CLAIMS_IN_FLIGHT,
+    Answer,
+    Beat,
+    Claimed,
+    ClaimId,
+    IdempotencyKey,
+    Stale,
+    Submitted,
+    Worker,
+)
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationWriter
 from async_job.store.sqlite.announce import Announcer
@@ -178,9 +189,9 @@ class Writer:
         last = max(last, self._idle_claims.get(enrolment, 0))
         if not lease_end:
             raise NotEnrolled(f"worker {claim_id.worker} is retired or was never enrolled")
-        if claim_id.n < last:
+        if claim_id.n <= last - CLAIMS_IN_FLIGHT:
             raise StaleClaim(f"claim {claim_id.n} of worker {claim_id.worker}: already at {last}")
-        if claim_id.n == last:
+        if claim_id.n <= last:
             return self._claimed_before(claim_id, queues)
         now = self._clock.now()
         if lease_end <= now:

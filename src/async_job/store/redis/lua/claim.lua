@@ -8,6 +8,7 @@
 local BATCH = 256
 local MOST_SKIPPED = 8192
 local QUEUES = 16
+local CLAIMS_IN_FLIGHT = 2
 local worker, claims = KEYS[12], KEYS[13]
 local number, limit, token = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 
@@ -16,7 +17,7 @@ if lease == 0 then
   return redis.error_reply('NOTENROLLED worker ' .. ARGV[4] .. ' is retired or was never enrolled')
 end
 local last = tonumber(call('HGET', worker, 'claim') or 0)
-if number < last then
+if number <= last - CLAIMS_IN_FLIGHT then
   return redis.error_reply('STALECLAIM claim ' .. ARGV[5] .. ' of worker ' .. ARGV[4] .. ': already at ' .. last)
 end
 
@@ -25,7 +26,7 @@ local function next_due()
 end
 
 -- Claims are kept under their number and place, so that a repeated claim finds its own in order.
-if number == last then
+if number <= last then
   local held = {}
   for n, id in ipairs(call('ZRANGEBYSCORE', claims, number * BATCH, number * BATCH + BATCH - 1)) do
     held[n] = {id, call('HGETALL', jobs .. id)}
