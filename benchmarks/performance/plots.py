@@ -21,6 +21,8 @@ COLOURS = ("#1f5fa8", "#9bbfe4")
 
 def draw(name: str, title: str, unit: str, logarithmic: bool, series: dict, folder: Path) -> None:
     labels = [label for label in next(iter(series.values())) if any(one[label] for one in series.values())]
+    if not labels:
+        return
     figure, axes = plt.subplots(figsize=(8, 0.9 + 0.42 * len(labels)), layout="constrained")
     height = 0.8 / len(series)
     for index, (legend, values) in enumerate(series.items()):

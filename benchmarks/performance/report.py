@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 Results = dict[str, dict[str, Any]]
 Column = tuple[str, Callable[[Results, str], str]]
 OURS = "async_job"
-PLOTS = ("throughput", "submit", "latency", "http")
+NOTHING = "Not measured yet."
 
 
 def median(results: Results, workload: str, name: str, figure: str) -> float | None:
@@ -75,7 +75,7 @@ def table(results: Results, names: Sequence[str], columns: Sequence[Column]) -> 
         cells = [cell(results, name) for _, cell in columns]
         if any(cells):
             lines.append("| " + " | ".join([SIDES[name].title, *cells]) + " |")
-    return "\n".join(lines) if len(lines) > 2 else "Not measured yet."
+    return "\n".join(lines) if len(lines) > 2 else NOTHING
 
 
 def fastest(
@@ -243,8 +243,10 @@ def write(folder: Path, envs: Path) -> None:
     parts.append("\n".join(["## Against the best of the others", "", ratios(results)]))
     for title, about, names, columns in SECTIONS:
         text, image, plot = about.partition("![]")
-        parts.append("\n\n".join(part for part in (f"## {title}", text.strip(), f"![{title}]{plot}" if image else "",
-                                                   table(results, names, columns)) if part))  # fmt: skip
+        made = table(results, names, columns)
+        # Of what was not measured there is no plot.
+        shown = f"![{title}]{plot}" if image and made != NOTHING else ""
+        parts.append("\n\n".join(part for part in (f"## {title}", text.strip(), shown, made) if part))
     with_many = (
         "async-job alone, in milliseconds. With none queued there are only the ten that are claimed, and the page is "
         "empty."
