@@ -10,8 +10,9 @@ import sys
 import time
 from typing import NamedTuple
 
-from .model import Bug, Letter, Memory, Move, Record, Setting, Token, Worker, World, steps
+from .model import steps
 from .promises import broken_by_step, broken_in_state, comes_to_an_end
+from .world import Ask, Bug, Letter, Memory, Move, Record, Setting, Token, Worker, World
 
 DEPTH = 12
 ENDS_LEFT_OUT = 3
@@ -29,11 +30,13 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan("one job with a deadline, three troubles", Setting(jobs=1, deadline=True), depth=12, troubles=3),
+    Plan("one job with a deadline, three troubles", Setting(jobs=1, deadline=True), depth=11, troubles=3),
     Plan("two jobs, one trouble", Setting(), depth=12, troubles=1),
     Plan("two jobs, two troubles", Setting(), depth=9, troubles=2),
     Plan("two jobs with a key and a deadline, two troubles", Setting(keyed=True, deadline=True), depth=10, troubles=2),
     Plan("two jobs, any number of troubles", Setting(), depth=6, troubles=6),
+    Plan("one job, two claims in flight, two troubles", Setting(jobs=1, in_flight=2), depth=8, troubles=2),
+    Plan("two jobs, two claims in flight, two troubles", Setting(in_flight=2), depth=7, troubles=2),
 )
 
 
@@ -114,12 +117,13 @@ def canonical(world: World) -> tuple[World, Order]:
     jobs, workers = order_of(world)
     tokens: dict[Token, Token] = {(): ()}
     counted: list[int] = [0] * len(workers)
-    retired = list(counted)
+    retired, made = list(counted), list(counted)
     places = {number: place for place, number in enumerate(workers)}
     for token in sorted(tokens_in(world)):
         number, claim = token
         counted[number] += 1
         retired[number] += claim < world.workers[number].first
+        made[number] += claim <= world.workers[number].made
         tokens[token] = (places[number], counted[number])
     job_places = {number: place for place, number in enumerate(jobs)}
 
@@ -141,7 +145,15 @@ def canonical(world: World) -> tuple[World, Order]:
         ),
         tuple(
             Worker(
-                worker.alive, worker.lease, retired[number] + 1, counted[number], worker.asking, letters(worker.runs)
+                worker.alive,
+                worker.lease,
+                retired[number] + 1,
+                counted[number],
+                made[number],
+                tuple(
+                    Ask(tokens[number, ask.claim][1], ask.where, letters(ask.runs)) for ask in sorted(worker.asking)
+                ),
+                letters(worker.runs),
             )
             for worker, number in ((world.workers[number], number) for number in workers)
         ),
@@ -170,7 +182,8 @@ def job_key(world: World, number: int) -> tuple:
 
 def worker_key(worker: Worker) -> tuple:
     runs = sorted((run.event, run.told) for run in worker.runs)
-    return (worker.alive, worker.lease, worker.asking, len(runs), runs)
+    asking = sorted((ask.where, len(ask.runs)) for ask in worker.asking)
+    return (worker.alive, worker.lease, asking, len(runs), runs)
 
 
 def tokens_in(world: World) -> set[Token]:
@@ -184,8 +197,9 @@ def tokens_in(world: World) -> set[Token]:
     for number, worker in enumerate(world.workers):
         for run in worker.runs:
             tokens.add(run.record.token)
-        if worker.asking:
-            tokens.add((number, worker.last))
+        for ask in worker.asking:
+            tokens.update([(number, ask.claim), (number, worker.last), (number, worker.made)])
+            tokens.update(run.record.token for run in ask.runs)
     tokens.discard(())
     return tokens
 
@@ -213,6 +227,10 @@ def in_words(move: Move, jobs: tuple[int, ...], workers: tuple[int, ...]) -> str
     words = {
         "submit": f"somebody submits {job}",
         "claim": f"{worker} claims {job}",
+        "send a claim": f"{worker} sends a claim",
+        "let the claim arrive": f"a claim of {worker} reaches the store",
+        "answer": f"{worker} gets the answer to a claim",
+        "lose": f"the connection of {worker} is lost, with a claim or its answer",
         "repeat the claim": f"{worker} repeats its claim, and gets the answer",
         "arrive": f"the letter of {worker} about {job} reaches the store: {move.more}",
         "ask": f"somebody reads {job} and sends: {move.more}",
@@ -223,7 +241,7 @@ def in_words(move: Move, jobs: tuple[int, ...], workers: tuple[int, ...]) -> str
         "restart": f"{worker} is started again under a new id",
         "pass the deadline": "the deadline passes",
     }[move.verb]
-    return words + (f", {move.more}" if move.verb in ("claim", "crash") and move.more else "")
+    return words + (f", {move.more}" if move.verb != "arrive" and move.verb != "ask" and move.more else "")
 
 
 def main() -> int:

@@ -2,20 +2,9 @@
 
 from collections.abc import Callable
 
-from .model import (
-    ENDED,
-    MOST_ATTEMPTS,
-    MOST_CRASHES,
-    OUTCOMES,
-    RUNNING,
-    Arrival,
-    Record,
-    Setting,
-    World,
-    lives,
-    spell,
-    steps,
-)
+from .model import steps
+from .store import lives, spell
+from .world import ENDED, MOST_ATTEMPTS, MOST_CRASHES, OUTCOMES, RUNNING, Arrival, Record, Setting, World
 
 
 def broken_by_step(before: World, after: World, arrival: Arrival | None) -> str | None:
@@ -68,6 +57,10 @@ def charge(record: Record) -> tuple[int, int]:
 def broken_in_state(world: World, setting: Setting) -> str | None:
     """What is wrong with a state, whatever led to it."""
     live = 0
+    for worker in world.workers:
+        begun = [(run.job, run.record.token) for run in worker.runs]
+        if len(set(begun)) < len(begun):
+            return "a job that was given out once is run twice"
     for record, memory in zip(world.jobs, world.memories, strict=True):
         if record is None:
             continue
@@ -94,7 +87,18 @@ def broken_in_state(world: World, setting: Setting) -> str | None:
 HEALTHY: dict[str, int] = {
     verb: rank
     for rank, verb in enumerate(
-        ["arrive", "repeat the claim", "retire", "ask", "restart", "claim", "pass the deadline", "renew"]
+        [
+            "arrive",
+            "let the claim arrive",
+            "answer",
+            "repeat the claim",
+            "retire",
+            "ask",
+            "restart",
+            "claim",
+            "pass the deadline",
+            "renew",
+        ]
     )
 }
 
@@ -108,7 +112,7 @@ def healthy_step(world: World, setting: Setting) -> World | None:
             continue
         if (
             (move.verb == "arrive" and "lost" in move.more)
-            or (move.verb == "claim" and move.more)
+            or (move.verb in ("claim", "let the claim arrive") and move.more)
             or (move.verb == "ask" and move.more not in ("rescue", "expire"))
         ):
             continue

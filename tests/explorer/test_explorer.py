@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from .explore import PLANS, Explored, Plan, explore
-from .model import OUTCOMES, Bug, Setting
+from .world import OUTCOMES, Bug, Setting
 
 
 @cache
@@ -13,7 +13,7 @@ def explored(plan: Plan) -> Explored:
     return explore(plan.setting, plan.depth, plan.troubles)
 
 
-# Half a minute of pure computing, which on a busy machine may take some.
+# A minute of pure computing, which on a busy machine may take some.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_no_promise_is_broken(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,6 +34,9 @@ PLANTED = {
     Bug.CLAIM_FORGOTTEN: ("never ends", Setting(jobs=1)),
     Bug.KEY_NOT_TAKEN: ("under one unique key", Setting(keyed=True)),
     Bug.RETRY_KEEPS_END: ("it would be purged", Setting(jobs=1)),
+    Bug.OLDER_FORGOTTEN: ("never ends", Setting(in_flight=2)),
+    Bug.OLDER_SETS_BACK: ("never ends", Setting(in_flight=2)),
+    Bug.ANSWER_TAKEN_TWICE: ("is run twice", Setting(in_flight=2)),
 }
 
 
@@ -44,6 +47,13 @@ def test_a_planted_bug_is_found(bug: Bug) -> None:
     assert found.violation is not None, found
     assert promise in found.violation.promise
     print(found.violation)
+
+
+@pytest.mark.parametrize("bug", [Bug.OLDER_FORGOTTEN, Bug.OLDER_SETS_BACK])
+def test_some_are_found_only_with_two_claims_in_flight(bug: Bug) -> None:
+    found = explore(Setting(bug=bug), depth=6)
+    assert found.violation is None, str(found.violation)
+    assert found.states > 1_000
 
 
 @pytest.mark.timeout(600)
