@@ -28,11 +28,16 @@ FOUND_BY = {
     "pop_without_lease": (1, "stuck"),
     "unguarded_rescue": (1, "duplicated_unexplained"),
     "no_reload": (6, "stuck"),
+    "own_clock": (21, "duplicated_unexplained"),
 }
 """Which row finds a bug, and as what."""
 
 PLANTED: list[Case] = [
-    (row, store, bug) for bug, (row, _) in FOUND_BY.items() for store in STORES if store in chaos.stores_of(row)
+    (row, store, bug)
+    for bug, (row, _) in FOUND_BY.items()
+    for store in STORES
+    # With SQLite a rescuer's own clock is the store's: all are on one machine.
+    if store in chaos.stores_of(row) and (bug, store) != ("own_clock", "sqlite")
 ]
 HARMLESS: list[Case] = [(1, store, "suspicious") for store in STORES]
 

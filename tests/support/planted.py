@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from async_job.clock import SystemClock
 from async_job.core.job import Change, Job, State
 from async_job.store.protocol import Claimed, ClaimId, Index
 from async_job.store.redis import scripts
@@ -85,6 +86,22 @@ def suspicious(store: Stores) -> None:
 def unguarded_rescue(store: Stores) -> None:
     """A rescue does not ask whether the lease is still over when it is written."""
     suspicious(store)
+    _without_lapse(store)
+
+
+def own_clock(store: Stores) -> None:
+    """A rescuer compares the ends of leases with the clock of its own machine instead of the store's."""
+
+    async def lapsed_here(self: Any, limit: int) -> list[Job]:
+        now = SystemClock().now()
+        alive = {known.worker.id for known in await self.administration.workers() if known.lease_end > now}
+        return [job for _, job in await self.scan(Index(State.RUNNING), None, limit) if job.worker not in alive]
+
+    store.rescuable = lapsed_here
+    _without_lapse(store)
+
+
+def _without_lapse(store: Stores) -> None:
     apply = store.apply
 
     async def without_lapse(self: Any, changes: Sequence[Change]) -> Any:
@@ -119,6 +136,7 @@ BUGS = {
     "pop_without_lease": pop_without_lease,
     "suspicious": suspicious,
     "unguarded_rescue": unguarded_rescue,
+    "own_clock": own_clock,
     "no_reload": no_reload,
     "few_pages": few_pages,
 }
