@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from async_job import asgi, logs
 from async_job.errors import StoreRefused, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
-from async_job.loading import load_jobs
+from async_job.loading import freeze_loaded, load_jobs
 from async_job.settings import Settings
 from async_job.web.closing import Closing
 from async_job.web.connection import connection_class
@@ -173,6 +173,7 @@ async def _serve(jobs: Jobs, server: Server, listen: socket.socket) -> int:
     except StoreUnavailable as error:
         # The application says so, and tries again.
         log.debug("the store does not answer", error=str(error))
+    freeze_loaded()
     await server.serve([listen])
     return 0
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from async_job.core.job import Job, State
@@ -102,6 +103,18 @@ async def test_neighbours_of_a_crash_are_suspect_and_uncharged(
         for id in ids:
             job = await finished(store, id)
             assert (job.state, job.crashes, job.suspect) == (State.SUCCEEDED, 0, True)
+
+
+async def test_what_a_worker_has_loaded_is_out_of_the_collectors_sight(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    with Program(settings, tmp_path):
+        job = make_job(store.now(), type="collected", input=b"{}")
+        await store.submit([job])
+        result = (await finished(store, job.id)).result
+        assert result is not None
+        frozen, seen = msgspec.json.decode(result)
+        assert frozen > 10 * seen
 
 
 async def test_no_child_outlives_its_supervisor(settings: Settings, tmp_path: Path) -> None:

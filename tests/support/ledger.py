@@ -7,6 +7,7 @@ write to the same file what they sent, what was acknowledged, and which processe
 """
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -52,6 +53,12 @@ async def work(context: Context, seconds: float) -> int:
         raise
     write(context, "end")
     return context.attempt
+
+
+@jobs.job
+async def collected() -> tuple[int, int]:
+    """How many objects the garbage collector passes over, and how many it looks at."""
+    return gc.get_freeze_count(), len(gc.get_objects())
 
 
 @jobs.job

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,9 +23,16 @@ from support.servers import Server
 pytestmark = pytest.mark.realtime
 
 APP = """
+import gc
 import time
+from msgspec import Struct
 from async_job import Jobs
 jobs = Jobs()
+class Collected(Struct):
+    def __post_init__(self) -> None:
+        raise ValueError(f"{gc.get_freeze_count()} frozen, {len(gc.get_objects())} not")
+@jobs.job
+async def look(input: Collected) -> None: ...
 @jobs.job
 async def hello(name: str) -> str:
     return f"Hello, {name}"
@@ -113,6 +121,17 @@ def test_it_serves_on_the_socket_that_it_was_given_until_it_is_told_to_stop(star
         # The connection stays open, and does not hold the server up.
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == 0
+
+
+def test_what_it_has_loaded_is_out_of_the_collectors_sight(start: Callable[..., Process]) -> None:
+    """Else a full collection holds up every request for as long as it looks at the whole program."""
+    process = start()
+    process.first_sign()
+    answer = httpx.post(f"{process.url}/start-job/look", json={"input": {}}, trust_env=False)
+    counted = re.search(r"(\d+) frozen, (\d+) not", answer.text)
+    assert counted is not None, answer.text
+    frozen, seen = map(int, counted.groups())
+    assert frozen > 10 * seen
 
 
 def test_told_twice_it_ends_at_once_and_says_nothing_of_errors(

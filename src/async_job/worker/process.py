@@ -12,7 +12,7 @@ import uvloop
 from async_job import logs
 from async_job.errors import NotEnrolled, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
-from async_job.loading import load_jobs
+from async_job.loading import freeze_loaded, load_jobs
 from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.children import Children
@@ -50,6 +50,7 @@ async def _work(launch: Launch, jobs: Jobs) -> int:
     signs = Signs(launch.signs_fd)
     children = Children(launch.target, launch.settings, launch.settings.processes)
     worker = Worker(jobs, store, launch.worker, children=children, on_deadline=signs.deadline)
+    freeze_loaded()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
     signs.start()
     try:
