@@ -78,7 +78,6 @@ class Scene:
             "LEDGER": str(self._trace),
             "TRACE": str(self._trace),
             "PYTHONPATH": str(FOLDER),
-            "PYTHONDONTWRITEBYTECODE": "1",
             **self._more,
         }
 

@@ -1,5 +1,6 @@
 """The workloads: each does one thing to one side with a new store, and gives its figures by name."""
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -188,18 +189,19 @@ def idle(place: Place) -> Figures:
         scene.until_ran(1)
         started = time.monotonic() - began
         time.sleep(3)
-        cpu_before = scene.cpu()
-        time.sleep(seconds)
-        figures = {
-            "start_s": started,
-            "cpu_percent": 100 * (scene.cpu() - cpu_before) / seconds,
+        figures: Figures = {"start_s": started}
+        # It costs the server only, which is not among the processes whose time is counted.
+        monitor = None if scene.server is None else Monitor(scene.server.port)
+        with monitor or contextlib.nullcontext():
+            cpu_before = scene.cpu()
+            time.sleep(seconds)
+            figures["cpu_percent"] = 100 * (scene.cpu() - cpu_before) / seconds
+        figures |= {
             "processes": len(scene.pids()),
             "uss_mb": sum(scene.uss()) / 1e6,
             "largest_uss_mb": max(scene.uss()) / 1e6,
         }
-        if scene.server is not None:
-            with Monitor(scene.server.port) as monitor:
-                time.sleep(seconds)
+        if monitor is not None:
             figures |= {"sent_per_s": monitor.sent / seconds, "in_scripts_per_s": monitor.in_scripts / seconds}
     return figures
 
