@@ -57,8 +57,13 @@ def descendants(pid: int) -> list[int]:
     """The processes that this one has started, and those that they have."""
     found = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found += [int(child), *descendants(int(child))]
+        try:
+            pids = [int(child) for child in children.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            # This thread has ended meanwhile, and its children went to another one, which may have been read already.
+            return descendants(pid)
+        for child in pids:
+            found += [child, *descendants(child)]
     return found
 
 

@@ -24,7 +24,7 @@ from support.growth import Growth
 from support.poster import Poster
 from support.proxy import Proxy
 from support.servers import Server, free_port
-from support.supervised import Program, alive
+from support.supervised import Program, alive, descendants
 
 MINUTES = float(os.environ.get("MINUTES") or 1)
 SHORT_SECONDS = 8.0
@@ -196,9 +196,11 @@ async def _stop(scene: Scene, pids: list[int], leases: float) -> None:
 def _harm(scene: Scene, number: signal.Signals, pids: list[int]) -> None:
     """Some may have just ended by themselves."""
     kind = "healed" if number is signal.SIGCONT else "fault"
+    # A suspect runs in a child of its worker, and that ends with it.
+    reached = [*pids, *(child for pid in pids for child in descendants(pid))]
     if kind == "fault":
-        scene.note(kind, number.name, *pids)
+        scene.note(kind, number.name, *reached)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-    scene.note(kind, number.name, *pids)
+    scene.note(kind, number.name, *reached)
