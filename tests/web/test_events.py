@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from async_job import Jobs
 from async_job.core.job import LogLine, Progress
 from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeeded
+from async_job.store.codec import LOG_BYTES_KEPT
 from async_job.store.protocol import Beat, ClaimId
 from async_job.web.handlers import streams
-from async_job.web.job_events import LOG_TOLD
 from support.events import Event, all_events, listen
 from support.jobs import LEASE, error, make_worker, read, tell
 from support.until import until
@@ -141,10 +141,10 @@ async def test_a_cancel_that_was_asked_for_is_told(site: Site, jobs: Jobs) -> No
 
 @pytest.mark.parametrize(
     ("length", "told"),
-    [(10, 500), (1_000, LOG_TOLD // 1_000), (10_000, LOG_TOLD // 10_000)],
+    [(10, 500), (1_000, LOG_BYTES_KEPT // 1_000), (10_000, LOG_BYTES_KEPT // 10_000)],
     ids=["short lines", "long lines", "very long lines"],
 )
-async def test_of_a_long_log_the_newest_is_told(site: Site, jobs: Jobs, length: int, told: int) -> None:
+async def test_of_a_long_log_the_newest_is_kept(site: Site, jobs: Jobs, length: int, told: int) -> None:
     id, path = await start(site)
     await claim_all(jobs)
     lines = tuple(LogLine(n, "x" * length) for n in range(500))

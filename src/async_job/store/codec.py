@@ -17,5 +17,13 @@ decode_log_line = msgspec.json.Decoder(LogLine).decode
 decode_delivery = msgspec.json.Decoder(Delivery).decode
 decode_queues = msgspec.json.Decoder(tuple[str, ...]).decode
 
+
+def log_bytes(line: LogLine) -> int:
+    """What the line counts of the bytes that a job's log keeps: its text's."""
+    return len(line.message.encode())
+
+
 LOG_LINES_KEPT = 1_000
 """A job's log keeps its newest lines, up to this many."""
+LOG_BYTES_KEPT = 256 * 1024
+"""Nor does it keep more bytes of text (UTF-8) than these: the oldest lines go."""

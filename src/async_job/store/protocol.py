@@ -299,7 +299,9 @@ class Store(Protocol):
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
         """The kept lines of the job's log after the first ``after`` lines that it ever got, oldest first; empty for
-        an unknown job. The newest ``codec.LOG_LINES_KEPT`` lines are kept, and of one call no more are taken."""
+        an unknown job. The newest lines are kept, up to ``codec.LOG_LINES_KEPT`` lines and
+        ``codec.LOG_BYTES_KEPT`` bytes of text, and of one call no more lines than that are taken: those count
+        as lines that the log got, kept or not."""
         ...
 
     async def counts(self) -> Counts:

@@ -16,14 +16,8 @@ from msgspec import Struct
 from async_job.core.job import FINISHED, Job, LogLine, State
 from async_job.core.life import Step, steps_after
 from async_job.job_view import JobView, ProgressView, time, view_job, view_progress
-from async_job.store.codec import LOG_LINES_KEPT
 
 ID: Final = re.compile(r"(\d{1,15})\.(\d{1,15})(\.end)?")
-
-LOG_TOLD: Final = 256 * 1024
-"""Characters of a job's log that are told at once, its newest, so that whoever asks for it costs no more memory."""
-LINES_READ: Final = (100, LOG_LINES_KEPT)
-"""So many lines are read at first; then all, unless these were long."""
 
 
 class Seen(NamedTuple):
@@ -97,16 +91,6 @@ class Log(NamedTuple):
 
     def _pairs(self) -> Iterator[tuple[int, str]]:
         return ((line.at, line.message) for line in self.lines)
-
-
-def newest(lines: Sequence[LogLine]) -> Sequence[LogLine]:
-    """The last ones, with ``LOG_TOLD`` characters at most."""
-    left = LOG_TOLD
-    for at in reversed(range(len(lines))):
-        left -= len(lines[at].message)
-        if left < 0:
-            return lines[at + 1 :]
-    return lines
 
 
 def snapshot(job: Job, log: Log, root: str, reset: bool = False) -> list[JobEvent]:

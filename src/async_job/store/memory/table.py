@@ -8,7 +8,7 @@ from typing import Final
 
 from async_job.core.delivery import Delivery, DeliveryState
 from async_job.core.job import Job, LogLine, State
-from async_job.store.codec import LOG_LINES_KEPT
+from async_job.store.codec import LOG_BYTES_KEPT, LOG_LINES_KEPT, log_bytes
 from async_job.store.memory.index import Index
 from async_job.store.protocol import Entry, IdempotencyKey, Worker
 
@@ -99,8 +99,14 @@ class Table:
         self.entry_count += 1
 
     def append_log(self, id: str, lines: Sequence[LogLine]) -> None:
-        if lines:
-            self.logs[id] = [*self.logs.get(id, ()), *lines][-LOG_LINES_KEPT:]
+        if not lines:
+            return
+        log = [*self.logs.get(id, ()), *lines][-LOG_LINES_KEPT:]
+        left = LOG_BYTES_KEPT
+        first = len(log)
+        while first and (left := left - log_bytes(log[first - 1])) >= 0:
+            first -= 1
+        self.logs[id] = log[first:]
 
     def put_delivery(self, delivery: Delivery) -> None:
         """Writes the delivery, over what is there under its id."""

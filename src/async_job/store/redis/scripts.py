@@ -18,7 +18,8 @@ NAMES: Final = (
     *("check", "check_unique", "check_deliveries", "health"),
 )
 PARTS: Final = {
-    "apply": ("outbox",),
+    "apply": ("outbox", "job_log"),
+    "report": ("job_log",),
     "settle": ("outbox",),
     "take": ("outbox",),
     "deliveries": ("outbox",),

@@ -44,8 +44,19 @@ class Declared:
     def unique(self, job: Job) -> int:
         return 0 if job.unique_key is None else self.place(self.keys.unique(job.type, job.unique_key))
 
-    def log(self, id: str, lines: list[Field]) -> int:
-        return self.place(self.keys.log(id)) if lines else 0
+    def log(self, id: str, log: tuple[LogLine, ...]) -> list[Field]:
+        """What ``append_log`` takes."""
+        if not log:
+            return [0, 0]
+        lines = log[-codec.LOG_LINES_KEPT :]
+        return [
+            self.place(self.keys.log(id)),
+            len(lines),
+            sum(codec.log_bytes(line) for line in lines),
+            codec.LOG_LINES_KEPT,
+            codec.LOG_BYTES_KEPT,
+            *map(codec.encode, lines),
+        ]
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self._places)
@@ -115,17 +126,12 @@ def _started(
 
 
 def draft_beat(declared: Declared, beat: Beat) -> Draft:
-    lines = _lines(beat.log)
     progress: Field = "" if beat.progress is None else codec.encode(beat.progress)
-    return [beat.id, beat.token, progress, declared.log(beat.id, lines), len(lines), *lines]
+    return [beat.id, beat.token, progress, *declared.log(beat.id, beat.log)]
 
 
 def reported(_: Beat, answer: bytes) -> Answer:
     return Answer(answer.decode())
-
-
-def _lines(log: tuple[LogLine, ...]) -> list[Field]:
-    return [codec.encode(line) for line in log[-codec.LOG_LINES_KEPT :]]
 
 
 def draft_change(declared: Declared, change: Change) -> Draft:
@@ -171,9 +177,8 @@ def _more(declared: Declared, change: Change, drop: list[str]) -> list[Field]:
     job, start_by = change.job, change.get("start_by")
     if not (drop or change.log or change.deliveries) and start_by is None and job.unique_key is None:
         return []
-    lines = _lines(change.log)
     more: list[Field] = ["" if start_by is None else start_by, declared.unique(job), " ".join(drop)]
-    more += (declared.log(job.id, lines), len(lines), *lines)
+    more += declared.log(job.id, change.log)
     for delivery in change.deliveries:
         more += encode_delivery(delivery)
     return more

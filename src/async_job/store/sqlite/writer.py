@@ -243,17 +243,18 @@ class Writer:
             self._execute(SQL["report.progress"], (codec.encode(beat.progress).decode(), beat.id))
         if beat.log:
             lines = beat.log[-codec.LOG_LINES_KEPT :]
-            self._execute(SQL["report.logged"], (len(lines), beat.id))
-            self._append_log(beat.id, lines)
+            logged = self._execute(SQL["report.logged"], (len(lines), beat.id)).get
+            self._append_log(beat.id, lines, logged)
         ((cancel_requested_at,),) = running
         return Answer.OK if cancel_requested_at is None else Answer.CANCEL
 
-    def _append_log(self, id: str, lines: Sequence[LogLine]) -> None:
-        last = self._execute(SQL["report.last_line"], (id,)).get or 0
-        rows = [(id, last + n, line.at, line.message) for n, line in enumerate(lines, 1)]
+    def _append_log(self, id: str, lines: Sequence[LogLine], logged: int) -> None:
+        """``logged``: how many lines the job's log ever got, with these."""
+        rows = [(id, n, line.at, line.message) for n, line in enumerate(lines, logged - len(lines) + 1)]
         self._connection.executemany(SQL["report.line"], rows)
-        if last + len(rows) > codec.LOG_LINES_KEPT:
-            self._execute(SQL["report.trim"], (id, last + len(rows) - codec.LOG_LINES_KEPT))
+        limits = {"id": id, "lines": codec.LOG_LINES_KEPT, "bytes": codec.LOG_BYTES_KEPT}
+        if self._execute(SQL["report.overfull"], limits).get:
+            self._execute(SQL["report.trim"], limits)
 
     def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
         return [self._apply(change) for change in changes]
@@ -277,13 +278,13 @@ class Writer:
             return self._key_held(change)
         if written is None:
             return self._not_applied(change)
+        version, logged = written
         if lines:
-            self._append_log(change.job.id, lines)
+            self._append_log(change.job.id, lines, logged)
         if change.deliveries:
             self._outbox.put(change.deliveries)
         self._log_changes(1)
         self.ready = self.ready or change.state in (State.QUEUED, State.SCHEDULED)
-        version, logged = written
         if version == change.job.version + 1:
             life = lived(change.job.life, version, change.state)
             return replace(change.job, **change.fields, version=version, life=life, logged=logged)

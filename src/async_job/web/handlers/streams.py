@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
@@ -10,23 +10,19 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from async_job.access.tickets import Tickets
-from async_job.core.job import Job, LogLine
+from async_job.core.job import Job
 from async_job.errors import JobNotFound
 from async_job.job_view import job_path, time
 from async_job.jobs import Jobs
-from async_job.store.protocol import Store
 from async_job.web.answer import Answer, json_answer
 from async_job.web.body import decode, read_json
 from async_job.web.caller import key_of, visible
 from async_job.web.handlers.lists import convert_query, query_pairs
 from async_job.web.job_events import (
-    LINES_READ,
-    LOG_TOLD,
     JobEvent,
     JobEvents,
     Log,
     Seen,
-    newest,
     news,
     read_id,
     snapshot,
@@ -49,8 +45,8 @@ class Streams:
         """What happens to the job, as server-sent events: states, the latest progress, lines of its log, its result.
 
         A stream begins with a snapshot, or goes on after ``Last-Event-ID`` (or ``?after=``), or says ``reset`` if that
-        is too old. Of a long log it tells the newest 256 KiB. It ends with the job; coming back after that gets 204. As
-        JSON it is a page of what happened so far.
+        is too old. Of a job's log the newest 1,000 lines are kept, and 256 KiB of them at most. It ends with the job;
+        coming back after that gets 204. As JSON it is a page of what happened so far.
         """
         after = _after(scope)
         job = visible(scope, await self._jobs.get(path_job(scope)))
@@ -92,22 +88,12 @@ class Streams:
         """The job with its log after so many lines; read again if more came between the one and the other."""
         store = await self._jobs.store()
         while job.logged > after:
-            lines = await self._newest(store, job, after)
+            lines = await store.log(job.id, after)
             again = await self._jobs.get(job.id)
             if again.logged == job.logged:
                 return job, Log(job.logged - len(lines) + 1, lines)
             job = again
         return job, Log(after + 1, [])
-
-    async def _newest(self, store: Store, job: Job, after: int) -> Sequence[LogLine]:
-        lines: Sequence[LogLine] = []
-        for most in LINES_READ:
-            first = max(after, job.logged - most)
-            read = await store.log(job.id, first)
-            lines = newest(read)
-            if first == after or sum(len(line.message) for line in read) > LOG_TOLD / 2:
-                break
-        return lines
 
     async def ticket(self, scope: Scope, receive: Receive) -> Answer:
         """Makes a ticket for the stream of one job: good for five minutes and one request, for reading only."""

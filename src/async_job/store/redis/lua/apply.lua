@@ -4,14 +4,13 @@
 -- lapsed, d: deadline, o: outcome, e: kept for ever); then as it is after the change: version and life (if it still is
 -- the version that was decided on), state, reason, score in the index of the state ('': as the stored job says), queue;
 -- fields to drop if the version is another one; how many fields and values to set, and how much more there is. Those
--- fields and values follow, and then, if there is more: deadline, unique key, fields to drop, log, how many lines, the
--- lines, and deliveries: each its id, time of creation, when it is due ('' unless pending), and the whole as JSON.
+-- fields and values follow, and then, if there is more: deadline, unique key, fields to drop, what append_log takes,
+-- and deliveries: each its id, time of creation, when it is due ('' unless pending), and the whole as JSON.
 -- Answers for each 1 if it is written as it was decided, or a word with the fields of the job.
 
 local HEAD = 13
 local DELIVERY = 4
 local HOUR = 3600000
-local LOG_LINES_KEPT = 1000
 local WORDS = {
   scheduled = 'PENDING', queued = 'PENDING', running = 'STARTING',
   succeeded = 'COMPLETE', failed = 'FAILED', cancelled = 'CANCELLED', expired = 'EXPIRED'
@@ -146,14 +145,8 @@ end
 local function write_more(at, key, id, state)
   move_deadline(key, id, state, ARGV[at])
   drop(key, ARGV[at + 2])
-  local lines, first = tonumber(ARGV[at + 4]), at + 5
-  if lines > 0 then
-    local log = KEYS[tonumber(ARGV[at + 3])]
-    call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
-    call('LTRIM', log, -LOG_LINES_KEPT, -1)
-    call('HINCRBY', key, 'logged', lines)
-  end
-  return first + lines
+  append_log(key, at + 3)
+  return behind_log(at + 3)
 end
 
 -- A finished job goes by itself an hour after `purge` should have taken it.
