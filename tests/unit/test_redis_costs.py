@@ -147,6 +147,15 @@ async def test_callers_share_a_trip(store: RedisStore, client: redis.Redis) -> N
     assert client.info("stats")["total_reads_processed"] <= 3
 
 
+async def test_a_check_looks_for_no_job_in_the_queues_of_others(store: RedisStore, client: redis.Redis) -> None:
+    jobs = [replace(job, queue=f"queue-{n % 64}") for n, job in enumerate(plain_jobs(store, 256))]
+    await store.submit(jobs)
+    client.config_resetstat()
+    assert await store.check() == []
+    # Once by its record and once by its queue; with 64 queues, it was 142 times.
+    assert calls(client)["zscore"] == 2 * len(jobs)
+
+
 def carried(client: redis.Redis, jobs: int) -> tuple[float, float]:
     """Bytes a job that the server was sent and that it answered, since its counts were reset."""
     stats = client.info("stats")

@@ -12,7 +12,7 @@ from async_job.store.redis.link import Link
 from async_job.store.redis.record import Field, text
 
 PAGE = 64
-"""Jobs a script call: each is looked for in every index."""
+"""Ids a script call, so that none keeps others waiting."""
 DAY = 24 * 3_600_000
 STAYS = -1
 """What PTTL answers for a key that does not go by itself."""
@@ -22,11 +22,16 @@ async def check(link: Link, keys: Keys, now: int | None, *, repair: bool = False
     """All that is not as promised; ``repair`` mends it. Jobs may come and go meanwhile: each is judged as it is when
     its batch is read."""
     how = "repair" if repair else ""
-    indexes = [key async for key in _scan(link, f"{keys.root}queue:*")]
+    indexes: list[Field] = [keys.scheduled, keys.deadlines, keys.running, *keys.finished.values()]
+    indexes += [key async for key in _scan(link, f"{keys.root}queue:*")]
     indexes += [key async for key in _scan(link, f"{keys.root}claims:*")]
     findings: dict[Finding, None] = {}
-    async for ids in _pages(_all_ids(link, keys, indexes)):
-        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, indexes, (how, *ids))))
+    async for ids in _pages(_recorded(link, keys)):
+        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, (), (how, *ids))))
+    # What is missing where it has to be was found by the records; here is what is where it should not be.
+    for index in indexes:
+        async for ids in _pages(_members(link, "ZSCAN", index)):
+            findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, (index,), (how, *ids))))
     async for page in _pages(_scan(link, f"{keys.root}unique:*")):
         for found in await _ask(link, scripts.call("check_unique", keys, now, page, (how,))):
             key = found.id.removeprefix(f"{keys.root}unique:").replace(":", "/", 1)
@@ -49,16 +54,11 @@ async def _ask(link: Link, command: tuple[Field, ...]) -> list[Finding]:
     return [Finding(id, problem) for id, problem in zip(texts[::2], texts[1::2], strict=True)]
 
 
-async def _all_ids(link: Link, keys: Keys, indexes: list[bytes]) -> AsyncIterator[bytes]:
-    """The ids of all records, then of all indexes; many come twice."""
+async def _recorded(link: Link, keys: Keys) -> AsyncIterator[bytes]:
+    """The ids of all records."""
     prefix = len(keys.jobs)
     async for key in _scan(link, f"{keys.jobs}*"):
         yield key[prefix:]
-    fixed = (keys.scheduled, keys.deadlines, keys.running, *keys.finished.values())
-    every: list[Field] = [*fixed, *indexes]
-    for index in every:
-        async for id in _members(link, "ZSCAN", index):
-            yield id
 
 
 async def _all_deliveries(link: Link, keys: Keys) -> AsyncIterator[bytes]:

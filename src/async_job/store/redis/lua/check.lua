@@ -1,17 +1,13 @@
 #!lua flags=allow-oom
--- KEYS 12…: further indexes: queues and claims. ARGV 4: 'repair' or '', 5…: ids.
--- For each id compares the job with all indexes. Answers ids and problems in turn. Repairs the indexes if it is asked to,
--- by what the job says of itself.
+-- KEYS 12: the index that the ids are from; none: they are from the records. ARGV 4: 'repair' or '', 5…: ids.
+-- For each id compares the job with that index and with those where it has to be. Answers ids and problems in turn.
+-- Repairs the indexes if it is asked to, by what the job says of itself.
 
 local UNNAMED = #root
 local FOR_EVER = 3153600000000
-local indexes = {scheduled, deadlines, running}
+local walked = KEYS[12]
 local is_finished = {}
-for _, key in pairs(finished) do
-  indexes[#indexes + 1] = key
-  is_finished[key] = true
-end
-for at = 12, #KEYS do indexes[#indexes + 1] = KEYS[at] end
+for _, key in pairs(finished) do is_finished[key] = true end
 
 -- What is claimed together is found by this number times that of the claim, and the next ones.
 local CLAIMED_AT_ONCE = 256
@@ -51,30 +47,25 @@ local function is_live(id, key)
   return job[1] and not finished[job[1]] and job[2] and job[3] and unique_key(job[2], job[3]) == key
 end
 
-local function compare(id, places, job)
-  local there = job ~= nil
-  local known = {}
-  for _, key in ipairs(indexes) do
-    known[key] = true
-    local score, place = tonumber(call('ZSCORE', key, id) or ''), places[key]
-    local name = string.sub(key, UNNAMED + 1)
-    if score and not place then
-      -- A record that went by itself, past the time it was to be kept, is left to `purge`.
-      if there or not is_finished[key] or score > now then
-        tell(id, 'is in ' .. name .. ' and should not be')
-        mend('ZREM', key, id)
-      end
-    elseif place and (not score or place ~= true and score ~= place) then
-      tell(id, (score and 'has the wrong place in ' or 'is missing in ') .. name)
-      enter(key, id, place, job)
+-- Whether it is in this index as it has to be; place nil: not at all.
+local function compare(id, key, place, job)
+  local score = tonumber(call('ZSCORE', key, id) or '')
+  local name = string.sub(key, UNNAMED + 1)
+  if score and not place then
+    -- A record that went by itself, past the time it was to be kept, is left to `purge`.
+    if job or not is_finished[key] or score > now then
+      tell(id, 'is in ' .. name .. ' and should not be')
+      mend('ZREM', key, id)
     end
+  elseif place and (not score or place ~= true and score ~= place) then
+    tell(id, (score and 'has the wrong place in ' or 'is missing in ') .. name)
+    enter(key, id, place, job)
   end
-  for key, place in pairs(places) do
-    if not known[key] and not call('ZSCORE', key, id) then
-      tell(id, 'is missing in ' .. string.sub(key, UNNAMED + 1))
-      enter(key, id, place, job)
-    end
-  end
+end
+
+local function compare_all(id, places, job)
+  for key, place in pairs(places) do compare(id, key, place, job) end
+  if walked and not places[walked] then compare(id, walked, nil, job) end
 end
 
 -- What no index can hold, or holds beside the job's place.
@@ -120,12 +111,12 @@ for at = 5, #ARGV do
       mend('HSET', jobs .. id, 'started_at', job.created_at)
       job.started_at = job.created_at
     end
-    compare(id, wanted(job), job)
+    compare_all(id, wanted(job), job)
     look_at(id, job)
   elseif kind ~= 'none' then
     tell(id, 'is no job: state, type or time of creation is missing')
   else
-    compare(id, {}, nil)
+    compare_all(id, {}, nil)
   end
 end
 return answers
