@@ -348,7 +348,7 @@ def test_findings_of_check_are_exit_code_1(tmp_path: Path, redis_server: Server)
     assert broken.returncode == 1
     assert f"{id}: " in broken.stdout
     repaired = run_command("check", "--repair", *store, folder=tmp_path)
-    assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (3, "repaired: every job is where it has to be")
+    assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (4, "repaired: every job is where it has to be")
     assert run_command("check", "--repair", *store, folder=tmp_path).returncode == 0
     with redis.Redis(port=redis_server.port) as driver:
         driver.hset(f"async-job:{id}", "state", "lost")

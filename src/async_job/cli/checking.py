@@ -9,12 +9,12 @@ from async_job.settings import masked
 from async_job.store.protocol import Finding
 
 EX_FINDINGS: Final = 1
-EX_REPAIRED: Final = 3
+EX_REPAIRED: Final = 4
 
 
 async def check(jobs: Jobs, *, repair: bool) -> int:
     """Prints what is not as promised, and mends it if it is to. Returns the exit code: 0 if there was nothing, 1 if
-    there is something, 3 if all of it was mended."""
+    there is something, 4 if all of it was mended."""
     async with jobs:
         store = await jobs.store()
         health, findings = await store.health(), await store.check()

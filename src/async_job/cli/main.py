@@ -57,7 +57,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 a job failed, 2 wrong usage, 3 server or store unreachable.",
+    epilog="Exit codes: 0 fine, 1 a job failed, 2 wrong usage, 3 server or store unreachable, "
+    "4 repaired by `check --repair`.",
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
@@ -289,7 +290,7 @@ def check(
     store: StoreUrl = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is found; workers may go on meanwhile.")] = False,
 ) -> int:
-    """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised, and 3 if all
+    """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised, and 4 if all
     of it was repaired.
 
     \b
