@@ -46,18 +46,20 @@ async def _part(
             fill(scene, program, RESERVE if reserve else 0)
             async with Poster(program.port, scene.history, scene.scale.patience) as poster:
                 accepted = [await _post_until_full(poster, size) for size in (LARGE, SMALL)]
+                held = ids
                 if reserve:
                     await client.wait_for_all(3 * scene.scale.lease + scene.scale.patience)
                     kept = [job.id for job in await client.jobs() if job is not None and not job.done]
                     scene.demand(not kept, f"{len(kept)} outcomes did not go through")
-                # Now there is none for those either.
-                late = [await client.submit(seconds=scene.scale.lease) for _ in range(jobs // 2)]
-                for id in late:
-                    await client.wait_for_start(id, timeout=4 * scene.scale.lease + scene.scale.patience)
-                fill(scene, program, 0)
-                await _post_until_full(poster, SMALL)
-                await asyncio.sleep(1.5 * scene.scale.lease)
-                stored = sum(job is not None and job.done for job in await client.store.get(late))
+                    # Now there is none for those either.
+                    held = [await client.submit(seconds=scene.scale.lease) for _ in range(jobs // 2)]
+                    for id in held:
+                        await client.wait_for_start(id, timeout=4 * scene.scale.lease + scene.scale.patience)
+                    fill(scene, program, 0)
+                    await _post_until_full(poster, SMALL)
+                # All of them come to their end meanwhile; how many outcomes still find room is a matter of luck.
+                await asyncio.sleep(3.5 * scene.scale.lease)
+                stored = sum(job is not None and job.done for job in await client.store.get(held))
                 empty(scene, program)
                 await client.wait_for_all(3 * scene.scale.lease + scene.scale.patience)
                 await poster.submit()
@@ -69,7 +71,7 @@ async def _part(
         scene.demand(not again, f"{len(again)} jobs were taken over")
         scene.demand(_integrity(scene) == "ok", f"integrity_check: {_integrity(scene)}")
         return await scene.result(
-            client, extra={"accepted": accepted, "refused": refused, "ended_while_full": f"{stored} of {len(late)}"}
+            client, extra={"accepted": accepted, "refused": refused, "ended_while_full": f"{stored} of {len(held)}"}
         )
 
 
