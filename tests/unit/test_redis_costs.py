@@ -47,7 +47,8 @@ async def store(server: Server, client: redis.Redis) -> AsyncIterator[RedisStore
 
 def plain_jobs(store: RedisStore, count: int, **fields: Any) -> list[Job]:
     now = store.now()
-    return [make_job(now, f"018bcfe5-6800-7000-8000-{n:012x}", input=b"{}", **fields) for n in range(count)]
+    fields = {"input": b"{}", **fields}
+    return [make_job(now, f"018bcfe5-6800-7000-8000-{n:012x}", **fields) for n in range(count)]
 
 
 def claim_id(n: int) -> ClaimId:
@@ -145,6 +146,19 @@ async def test_callers_share_a_trip(store: RedisStore, client: redis.Redis) -> N
     assert [job for (job,) in found] == jobs
     # One more is the question itself.
     assert client.info("stats")["total_reads_processed"] <= 3
+
+
+async def test_what_is_large_shares_less_of_a_trip(store: RedisStore, client: redis.Redis) -> None:
+    """Of a quarter of a MiB, four go together."""
+    large = b'"%s"' % (b"x" * 250_000)
+    client.config_resetstat()
+    await asyncio.gather(*(store.submit([job]) for job in plain_jobs(store, 5, input=large)))
+    assert calls(client)["evalsha"] == 2
+    jobs = (await store.claim(claim_id(1), ["default"], 5)).jobs
+    client.config_resetstat()
+    ends = [change(job, Succeeded(claim_id(1).token, large), store.now()) for job in jobs]
+    await asyncio.gather(*(store.apply([end]) for end in ends))
+    assert calls(client)["evalsha"] == 2
 
 
 async def test_a_check_looks_for_no_job_in_the_queues_of_others(store: RedisStore, client: redis.Redis) -> None:

@@ -57,6 +57,20 @@ async def test_callers_share_a_commit(store: SqliteStore, path: Path) -> None:
     assert commits(path) - before == 1
 
 
+async def test_what_is_large_shares_less_of_a_commit(store: SqliteStore, path: Path) -> None:
+    """Of a quarter of a MiB, four go together."""
+    large = b'"%s"' % (b"x" * 250_000)
+    await store.enroll(make_worker(), LEASE)
+    await submit(store, *"abcde")
+    jobs = await claim(store, 1, limit=5)
+    before = commits(path)
+    ends = [change(job, Succeeded("w:1", large), store.now()) for job in jobs]
+    await asyncio.gather(*(store.apply([one]) for one in ends))
+    assert commits(path) - before == 2
+    await asyncio.gather(*(submit(store, name, input=large) for name in "vwxyz"))
+    assert commits(path) - before == 4
+
+
 async def test_a_large_call_is_written_in_batches_and_answered_in_order(store: SqliteStore, path: Path) -> None:
     before = commits(path)
     jobs = [make_job(1, f"{n}") for n in range(1_000)]

@@ -8,9 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from async_job.core.job import Change
 from async_job.errors import AsyncJobError, StoreBroken, StoreUnavailable
+
+ITEM_BYTES: Final = 4096
+"""So many bytes count as one more item: a group of large jobs, too, has an end, at about 1 MiB."""
+
+
+def weight(items: int, contents: Sequence[bytes]) -> int:
+    """For how many items a call counts, with the contents (inputs, results) of these."""
+    return items + sum(map(len, contents)) // ITEM_BYTES
+
+
+def results(changes: Sequence[Change]) -> list[bytes]:
+    """The result that each change writes; empty where there is none."""
+    # Every outcome comes by here, and `get` would be one more call for each.
+    return [change.fields["result"] if "result" in change.fields else b"" for change in changes]  # noqa: SIM401
 
 
 class Request:

@@ -11,6 +11,7 @@ from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
+from async_job.store.group_commit import results
 from async_job.store.protocol import (
     BATCH,
     Answer,
@@ -112,11 +113,11 @@ class RedisStore:
 
     async def submit(self, jobs: Sequence[Job], keys: Sequence[IdempotencyKey | None] = ()) -> list[Submitted]:
         submissions = list(zip(jobs, keys or [None] * len(jobs), strict=True))
-        answers: list[Submitted] = await self._trips.send("submit", submissions)
+        answers: list[Submitted] = await self._trips.send("submit", submissions, [job.input for job in jobs])
         return answers
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
-        answers: list[Job | Stale] = await self._trips.send("apply", changes)
+        answers: list[Job | Stale] = await self._trips.send("apply", changes, results(changes))
         return answers
 
     async def report(self, beats: Sequence[Beat]) -> list[Answer]:

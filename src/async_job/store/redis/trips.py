@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from async_job.errors import ForkError, StoreUnavailable
-from async_job.store.group_commit import GroupCommit, Request
+from async_job.store.group_commit import GroupCommit, Request, weight
 from async_job.store.redis import scripts, transitions
 from async_job.store.redis.group import Batch, each, merge, single
 from async_job.store.redis.keys import Keys
@@ -53,10 +53,10 @@ class Trips:
         """The command that runs a script, at the store's time."""
         return scripts.call(name, self._keys, self._time.given(), keys, arguments)
 
-    async def send(self, method: str, items: Sequence[Any]) -> Any:
-        """The answers to the items of ``submit``, ``apply``, ``report`` or ``get``."""
+    async def send(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> Any:
+        """The answers to the items of ``submit``, ``apply``, ``report`` or ``get``; ``contents`` are weighed."""
         self.check_process()
-        return await self._group.call(method, items, len(items)) if items else []
+        return await self._group.call(method, items, weight(len(items), contents)) if items else []
 
     async def run(
         self,

@@ -20,6 +20,7 @@ from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine
 from async_job.errors import ForkError, StoreBroken, StoreUnavailable
 from async_job.store.bell import Bell
+from async_job.store.group_commit import results, weight
 from async_job.store.protocol import (
     BATCH,
     Answer,
@@ -132,19 +133,24 @@ class SqliteStore:
     async def _write(self, method: str, argument: Any, items: int = 1) -> Any:
         return await self._opened(self._writer).call(method, argument, items)
 
-    async def _write_all(self, method: str, items: Sequence[Any]) -> list[Any]:
-        """In batches; they are sent at once, and so are done in order."""
-        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
-        if len(batches) == 1:
-            return list(await self._write(method, items, len(items)))
-        answers = await asyncio.gather(*(self._write(method, batch, len(batch)) for batch in batches))
+    async def _write_all(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> list[Any]:
+        """In batches; they are sent at once, and so are done in order. ``contents``: one an item, to be weighed."""
+        if 0 < len(items) <= BATCH:
+            return list(await self._write(method, items, weight(len(items), contents)))
+        answers = await asyncio.gather(
+            *(
+                self._write(method, batch, weight(len(batch), contents[start : start + BATCH]))
+                for start in range(0, len(items), BATCH)
+                for batch in [items[start : start + BATCH]]
+            )
+        )
         return [answer for batch in answers for answer in batch]
 
     async def _read(self, method: str, argument: Any = None, items: int = 1) -> Any:
         return await self._opened(self._reader).call(method, argument, items)
 
     async def submit(self, jobs: Sequence[Job], keys: Sequence[IdempotencyKey | None] = ()) -> list[Submitted]:
-        return await self._write_all("submit", list(zip_longest(jobs, keys)))
+        return await self._write_all("submit", list(zip_longest(jobs, keys)), [job.input for job in jobs])
 
     async def enroll(self, worker: Worker, lease: int) -> None:
         await self._write("enroll", (worker, lease))
@@ -165,7 +171,7 @@ class SqliteStore:
         return await self._write_all("report", beats)
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
-        return await self._write_all("apply", changes)
+        return await self._write_all("apply", changes, results(changes))
 
     async def get(self, ids: Sequence[str]) -> list[Job | None]:
         jobs: list[Job | None] = await self._read("get", ids, len(ids))
