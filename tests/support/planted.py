@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from async_job.clock import SystemClock
 from async_job.core.job import Change, Job, State
-from async_job.store.protocol import Claimed, ClaimId, Index
+from async_job.store.protocol import Claimed, ClaimId, Due, Index
 from async_job.store.redis import scripts
 from async_job.store.redis.store import RedisStore
 from async_job.store.sqlite.store import SqliteStore
@@ -81,6 +81,7 @@ def suspicious(store: Stores) -> None:
         return [job for _, job in await self.scan(Index(State.RUNNING), None, limit)]
 
     store.rescuable = all_that_run
+    _always_look(store)
 
 
 def unguarded_rescue(store: Stores) -> None:
@@ -98,7 +99,18 @@ def own_clock(store: Stores) -> None:
         return [job for _, job in await self.scan(Index(State.RUNNING), None, limit) if job.worker not in alive]
 
     store.rescuable = lapsed_here
+    _always_look(store)
     _without_lapse(store)
+
+
+def _always_look(store: Stores) -> None:
+    due = store.due
+
+    async def rescuable(self: Any) -> Due:
+        found: Due = await due(self)
+        return replace(found, rescuable=True)
+
+    store.due = rescuable
 
 
 def _without_lapse(store: Stores) -> None:

@@ -11,8 +11,15 @@ from msgspec.structs import replace
 
 from async_job.core.job import Job
 from async_job.core.lifecycle import Succeeded
+from async_job.settings import Settings
 from async_job.store.protocol import ClaimId, IdempotencyKey
 from async_job.store.redis.store import RedisStore
+from async_job.worker.contact import Contact
+from async_job.worker.deliverer import keep_delivering
+from async_job.worker.expirer import keep_expiring
+from async_job.worker.lookout import Lookout
+from async_job.worker.renewer import Renewer
+from async_job.worker.rescuer import keep_rescuing
 from support.jobs import LEASE, change, make_job, make_worker
 from support.servers import Server
 
@@ -133,6 +140,34 @@ async def test_commands_and_trips(store: RedisStore, client: redis.Redis) -> Non
     # Seen: 437 and 241.
     assert sent <= 460
     assert answered <= 255
+
+
+async def test_one_command_a_look_while_there_is_nothing_to_do(store: RedisStore, client: redis.Redis) -> None:
+    settings, looks = Settings(), 10
+    contact = Contact(0.01, store.now)
+    lookout = Lookout(store, contact, every=0.001)
+    renewer = Renewer(store, LONG_LEASE / 1000, 5.0, contact, lambda worker: None)
+    retention = settings.retention
+    await asyncio.sleep(0.01)
+    assert contact.steady()
+    client.config_resetstat()
+    loops = [
+        asyncio.create_task(loop)
+        for loop in (
+            lookout.run(),
+            keep_rescuing(store, retention, contact, renewer, lookout),
+            keep_expiring(store, retention, contact, lookout),
+            keep_delivering(store, settings, contact, lookout),
+        )
+    ]
+    for _ in range(looks):
+        await lookout.next()
+    for loop in loops:
+        loop.cancel()
+    await asyncio.wait(loops)
+    counted = calls(client)
+    assert counted["evalsha"] <= looks + 1
+    assert sum(counted.values()) <= (looks + 1) * 5
 
 
 async def test_callers_share_a_trip(store: RedisStore, client: redis.Redis) -> None:

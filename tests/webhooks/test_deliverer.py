@@ -16,6 +16,7 @@ from async_job.webhooks.deliveries import find
 from async_job.webhooks.endpoints import Endpoints
 from async_job.worker.contact import Contact
 from async_job.worker.deliverer import AT_ONCE, keep_delivering
+from async_job.worker.lookout import Lookout
 from support.jobs import end
 from support.receiver import Receiver, answering
 from support.until import until
@@ -28,13 +29,18 @@ EVERY = 0.02
 @asynccontextmanager
 async def delivering(store: Store, settings: Settings) -> AsyncIterator[None]:
     contact = Contact(settings.lease, store.now)
-    loop = asyncio.create_task(keep_delivering(store, settings, contact, every=EVERY))
+    lookout = Lookout(store, contact, every=EVERY)
+    loops = [
+        asyncio.create_task(loop)
+        for loop in (lookout.run(), keep_delivering(store, settings, contact, lookout, every=EVERY))
+    ]
     try:
         yield
     finally:
-        loop.cancel()
-        await asyncio.wait([loop])
-        assert loop.cancelled()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.wait(loops)
+        assert all(loop.cancelled() for loop in loops)
 
 
 async def wait_for(store: Store, job_id: str, state: DeliveryState) -> None:
@@ -113,12 +119,15 @@ from async_job.settings import Settings
 from async_job.store.memory.store import MemoryStore
 from async_job.worker.contact import Contact
 from async_job.worker.deliverer import keep_delivering
+from async_job.worker.lookout import Lookout
 
 async def main():
     store = MemoryStore()
     try:
         async with asyncio.timeout(0.2):
-            await keep_delivering(store, Settings(), Contact(15, store.now), every=0.01)
+            contact = Contact(15, store.now)
+            lookout = Lookout(store, contact, every=0.01)
+            await asyncio.gather(lookout.run(), keep_delivering(store, Settings(), contact, lookout))
     except TimeoutError:
         print(*sorted({"httpcore", "httpx", "cryptography", "ssl"} & set(sys.modules)))
 

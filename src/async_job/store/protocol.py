@@ -152,6 +152,14 @@ class Counts(Struct, frozen=True):
     queued: dict[str, int]
 
 
+class Due(Struct, frozen=True):
+    """For which of ``rescuable``, ``overdue`` and ``outbox.take`` there may be something to do now."""
+
+    rescuable: bool = False
+    overdue: bool = False
+    deliveries: bool = False
+
+
 class Finding(Struct, frozen=True):
     """Something that is not as promised: which job (or key), and what is wrong with it."""
 
@@ -306,6 +314,11 @@ class Store(Protocol):
 
     async def counts(self) -> Counts:
         """All states are there, also those with no job."""
+        ...
+
+    async def due(self) -> Due:
+        """What there is to do for whoever keeps house, in one question. Where it says no, the call would have found
+        nothing and changed nothing; where it says yes, it may find nothing."""
         ...
 
     async def rescuable(self, limit: int) -> list[Job]:

@@ -9,23 +9,27 @@ from async_job.core.delivery import Delivery
 from async_job.settings import Settings
 from async_job.store.protocol import Store
 from async_job.worker.contact import Contact
+from async_job.worker.lookout import Lookout
 
 if TYPE_CHECKING:
     from async_job.webhooks.sender import Sender
 
 EVERY: Final = 1.0
+"""Seconds until it looks for more while it sends."""
 AT_ONCE: Final = 64
 HOLD: Final = 30_000
 """Milliseconds for which nobody else takes a delivery that was taken: longer than a try lasts."""
 
 
-async def keep_delivering(store: Store, settings: Settings, contact: Contact, every: float = EVERY) -> None:
+async def keep_delivering(
+    store: Store, settings: Settings, contact: Contact, lookout: Lookout, every: float = EVERY
+) -> None:
     """The loop; ends only by cancellation. What is being sent by then is sent again, by whoever comes after."""
     while True:
-        taken = await _take(store, contact, AT_ONCE)
+        due = await lookout.next()
+        taken = await _take(store, contact, AT_ONCE) if due.deliveries else []
         if taken:
             await _deliver_all(store, settings, contact, taken, every)
-        await asyncio.sleep(every)
 
 
 async def _deliver_all(store: Store, settings: Settings, contact: Contact, taken: list[Delivery], every: float) -> None:

@@ -27,6 +27,7 @@ from async_job.worker.contact import Contact
 from async_job.worker.deliverer import keep_delivering
 from async_job.worker.expirer import keep_expiring
 from async_job.worker.handback import hand_back
+from async_job.worker.lookout import Lookout
 from async_job.worker.purger import keep_purging
 from async_job.worker.renewer import Renewer
 from async_job.worker.rescuer import keep_rescuing
@@ -141,15 +142,17 @@ class Housekeeper:
         renewer = Renewer(store, settings.lease, settings.renew, contact, _ignore_loss)
         await renewer.enroll(self._worker)
         ended = asyncio.Event()
+        lookout = Lookout(store, contact)
         loop = asyncio.get_running_loop()
         self._stop = partial(_set_from_thread, loop, ended)
         self._started.set_result(None)
         loops = {
             loop.create_task(renewer.run()),
-            loop.create_task(keep_rescuing(store, retention, contact, renewer)),
-            loop.create_task(keep_expiring(store, retention, contact)),
+            loop.create_task(lookout.run()),
+            loop.create_task(keep_rescuing(store, retention, contact, renewer, lookout)),
+            loop.create_task(keep_expiring(store, retention, contact, lookout)),
             loop.create_task(keep_purging(store, contact)),
-            loop.create_task(keep_delivering(store, settings, contact)),
+            loop.create_task(keep_delivering(store, settings, contact, lookout)),
         }
         await _until(ended, loops)
         try:

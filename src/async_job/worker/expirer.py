@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
-
 from async_job.core.lifecycle import Overdue, Retention
 from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Store
 from async_job.worker.contact import Contact
+from async_job.worker.lookout import Lookout
 from async_job.worker.settle import settle
-
-EVERY: Final = 1.0
 
 log = get_logger()
 
 
-async def keep_expiring(store: Store, retention: Retention, contact: Contact, every: float = EVERY) -> None:
+async def keep_expiring(store: Store, retention: Retention, contact: Contact, lookout: Lookout) -> None:
     """The loop; ends only by cancellation."""
     while True:
+        due = await lookout.next()
         with contact:
-            expired = await expire(store, retention)
+            expired = await expire(store, retention) if due.overdue else 0
             if expired:
                 log.info("jobs expired", jobs=expired)
-        await asyncio.sleep(every)
 
 
 async def expire(store: Store, retention: Retention) -> int:

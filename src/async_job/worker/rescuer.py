@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
-
 from async_job.core.lifecycle import LeaseLapsed, Retention
 from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Store
 from async_job.worker.contact import Contact
+from async_job.worker.lookout import Lookout
 from async_job.worker.renewer import Renewer
 from async_job.worker.settle import settle
-
-EVERY: Final = 1.0
 
 log = get_logger()
 
@@ -20,15 +16,17 @@ Run = tuple[str, str | None]
 """A job's id and the token of its run."""
 
 
-async def keep_rescuing(store: Store, retention: Retention, contact: Contact, renewer: Renewer) -> None:
+async def keep_rescuing(
+    store: Store, retention: Retention, contact: Contact, renewer: Renewer, lookout: Lookout
+) -> None:
     """The loop; ends only by cancellation. While the contact with the store is not steady it rescues nothing, and does
     not even ask: asking makes the store forget workers that it takes for gone."""
-    every = min(EVERY, contact.lease / 3)
     seen: set[Run] = set()
     while True:
+        due = await lookout.next()
         with contact:
-            seen = await rescue(store, retention, contact, renewer, seen) if contact.steady() else set()
-        await asyncio.sleep(every)
+            may = contact.steady() and due.rescuable
+            seen = await rescue(store, retention, contact, renewer, seen) if may else set()
 
 
 async def rescue(store: Store, retention: Retention, contact: Contact, renewer: Renewer, seen: set[Run]) -> set[Run]:

@@ -30,6 +30,7 @@ from async_job.worker.expirer import keep_expiring
 from async_job.worker.handback import hand_back
 from async_job.worker.keeper import Keeper
 from async_job.worker.launch import Launch
+from async_job.worker.lookout import Lookout
 from async_job.worker.purger import keep_purging
 from async_job.worker.reloader import check_reload, keep_reloading
 from async_job.worker.renewer import Renewer
@@ -149,12 +150,14 @@ class Supervisor:
         """Opens the store, however long that takes, renews the leases and keeps it in order."""
         await self._open()
         store, contact, retention = self._store, self._contact, self._settings.retention
+        lookout = Lookout(store, contact)
         await asyncio.gather(
             self._renewer.run(),
-            keep_rescuing(store, retention, contact, self._renewer),
-            keep_expiring(store, retention, contact),
+            lookout.run(),
+            keep_rescuing(store, retention, contact, self._renewer, lookout),
+            keep_expiring(store, retention, contact, lookout),
             keep_purging(store, contact),
-            keep_delivering(store, self._settings, contact),
+            keep_delivering(store, self._settings, contact, lookout),
         )
 
     async def _open(self) -> None:

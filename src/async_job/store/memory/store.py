@@ -35,6 +35,7 @@ from async_job.store.protocol import (
     Claimed,
     ClaimId,
     Counts,
+    Due,
     Finding,
     Health,
     IdempotencyKey,
@@ -302,6 +303,15 @@ class MemoryStore:
             for job in self._table.jobs.values():
                 states[job.state] += 1
             return Counts(states, {name: len(queue) for name, queue in self._table.queues.items() if len(queue)})
+
+    async def due(self) -> Due:
+        with self._lock:
+            now = self.now()
+            return Due(
+                rescuable=any(map(self._lapsed, self._table.workers)),
+                overdue=bool(self._table.deadlines.up_to(now, 1)),
+                deliveries=bool(self._table.due_deliveries.up_to(now, 1)),
+            )
 
     async def rescuable(self, limit: int) -> list[Job]:
         with self._lock:

@@ -12,7 +12,7 @@ from async_job.store.redis.record import Field
 
 NAMES: Final = (
     *("submit", "claim", "apply", "report"),
-    *("enroll", "extend", "retire", "rescuable", "overdue", "purge", "delete"),
+    *("enroll", "extend", "retire", "due", "rescuable", "overdue", "purge", "delete"),
     *("scan", "ahead", "log", "counts", "queues", "resume", "workers"),
     *("take", "settle", "deliveries"),
     *("check", "check_unique", "check_deliveries", "health"),
@@ -21,6 +21,7 @@ PARTS: Final = {
     "apply": ("outbox", "job_log"),
     "report": ("job_log",),
     "settle": ("outbox",),
+    "due": ("outbox",),
     "take": ("outbox",),
     "deliveries": ("outbox",),
     "check_deliveries": ("outbox",),

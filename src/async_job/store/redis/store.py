@@ -20,6 +20,7 @@ from async_job.store.protocol import (
     Claimed,
     ClaimId,
     Counts,
+    Due,
     Finding,
     Health,
     IdempotencyKey,
@@ -182,6 +183,10 @@ class RedisStore:
 
         counts: Counts = await self._trips.run("counts", read)
         return counts
+
+    async def due(self) -> Due:
+        due: Due = await self._trips.run("due", lambda reply: Due(*map(bool, reply[1:])))
+        return due
 
     async def rescuable(self, limit: int) -> list[Job]:
         jobs: list[Job] = await self._trips.run("rescuable", _jobs, (), (min(limit, BATCH), FORGET_LAPSED))

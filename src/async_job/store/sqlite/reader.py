@@ -12,7 +12,7 @@ import apsw
 from async_job.clock import Clock
 from async_job.core.job import Job, LogLine, State
 from async_job.store.group_commit import Request
-from async_job.store.protocol import BATCH, Changes, Counts, Entry, Index, Place
+from async_job.store.protocol import BATCH, Changes, Counts, Due, Entry, Index, Place
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationReader
 from async_job.store.sqlite.connection import connect_reader, translated
@@ -42,6 +42,7 @@ class Reader:
             "ahead": self.ahead,
             "log": self.log,
             "counts": self.counts,
+            "due": self.due,
             "rescuable": self.rescuable,
             "overdue": self.overdue,
             "changes": self.changes,
@@ -109,6 +110,10 @@ class Reader:
             if state is State.QUEUED:
                 queued[queue] = n
         return Counts(states, queued)
+
+    def due(self, _: None) -> Due:
+        delivery = self._connection.execute(SQL["outbox.due"], (self._clock.now(), 1)).get
+        return Due(rescuable=any(self.rescuable(1)), overdue=bool(self.overdue(1)), deliveries=delivery is not None)
 
     def rescuable(self, limit: int) -> tuple[list[Job], bool]:
         """The jobs, and whether there are workers to forget."""

@@ -29,6 +29,7 @@ from async_job.store.protocol import (
     Claimed,
     ClaimId,
     Counts,
+    Due,
     Finding,
     Health,
     IdempotencyKey,
@@ -197,6 +198,10 @@ class SqliteStore:
     async def counts(self) -> Counts:
         counts: Counts = await self._read("counts")
         return counts
+
+    async def due(self) -> Due:
+        due: Due = await self._read("due", None)
+        return due
 
     async def rescuable(self, limit: int) -> list[Job]:
         jobs: list[Job]
