@@ -1,10 +1,10 @@
-"""A million jobs are queued: what a claim takes, against a claim where nothing else is there."""
+"""A million jobs are queued: what a claim takes, against one of the same seconds where nothing else is there."""
 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 from async_job.core.lifecycle import Succeeded
 from async_job.ids import new_id
 from async_job.store.protocol import BATCH, ClaimId
-from faults.result import RowResult
+from faults.result import RowResult, joined
 from faults.scene import Scene
 from support.bookkeeping import Client
 from support.jobs import make_job, make_worker, tell
@@ -44,16 +44,15 @@ class Cost(Struct, frozen=True):
 
 async def run(scene: Scene) -> RowResult:
     queued, claims = scene.scale.times(QUEUED, short=100_000), scene.scale.times(CLAIMS, short=50)
-    with _work(scene) as work:
-        async with scene.client() as client:
-            await client.store.enroll(make_worker(WORKER), HOUR)
-            empty = await _claims(client, work, 0, claims)
+    beside = scene.part("empty")
+    with _works(scene, beside) as works:
+        async with scene.client() as client, beside.client() as nothing_queued:
             before = _size(scene)
             begun = time.monotonic()
             await _fill(client, queued)
             filled = time.monotonic() - begun
             bytes_a_job = round((_size(scene) - before) / queued)
-            full = await _claims(client, work, claims + WARM_UP, claims)
+            full, empty = await _by_turns((client, nothing_queued), works, claims)
             checked = time.monotonic()
             counts = await client.store.counts()
             scene.demand(counts.queued == {"default": queued}, f"{counts.queued} are queued")
@@ -67,7 +66,7 @@ async def run(scene: Scene) -> RowResult:
             }
             result = await scene.result(client, extra=extra)
             result.extra["check_s"] = round(time.monotonic() - checked, 1)
-            return result
+            return joined({"queued": result, "empty": await beside.result(nothing_queued)})
 
 
 def _compare(scene: Scene, empty: Cost, full: Cost) -> None:
@@ -78,24 +77,39 @@ def _compare(scene: Scene, empty: Cost, full: Cost) -> None:
         scene.demand(full.p99_ms <= TIMES_EMPTY * empty.p99_ms, rise)
 
 
-async def _claims(client: Client, work: Work, before: int, claims: int) -> Cost:
-    """Each takes a job that goes before all others, which then ends. `before`: how many claims there were."""
-    store, times, done = client.store, [], 0.0
+async def _by_turns(clients: Sequence[Client], works: Sequence[Work], claims: int) -> list[Cost]:
+    """Claims on each store in turn, so that whatever else the machine does befalls all of them."""
+    times: list[list[float]] = [[] for _ in clients]
+    done = [0.0 for _ in clients]
+    for client in clients:
+        await client.store.enroll(make_worker(WORKER), HOUR)
     for n in range(claims + WARM_UP):
-        id = await client.submit(id=new_id(), priority=9)
-        begun, work_before = time.perf_counter(), work()
-        claimed = await store.claim(ClaimId(WORKER, before + n + 1), ("default",), 1)
-        if n >= WARM_UP:
-            times.append(time.perf_counter() - begun)
-            done += work() - work_before
-        [job] = claimed.jobs
-        assert job.id == id
-        client.note("start", id, job.attempt)
-        client.note("end", id, job.attempt)
-        await tell(store, job, Succeeded(job.token or "", b"%d" % job.attempt))
+        for at, (client, work) in enumerate(zip(clients, works, strict=True)):
+            seconds, worked = await _claim(client, work, n + 1)
+            if n >= WARM_UP:
+                times[at].append(seconds)
+                done[at] += worked
+    return [_cost(of_one, worked) for of_one, worked in zip(times, done, strict=True)]
+
+
+async def _claim(client: Client, work: Work, number: int) -> tuple[float, float]:
+    """A claim of a job that goes before all others, and which then ends: its seconds, and its work."""
+    id = await client.submit(id=new_id(), priority=9)
+    begun, work_before = time.perf_counter(), work()
+    claimed = await client.store.claim(ClaimId(WORKER, number), ("default",), 1)
+    seconds, worked = time.perf_counter() - begun, work() - work_before
+    [job] = claimed.jobs
+    assert job.id == id
+    client.note("start", id, job.attempt)
+    client.note("end", id, job.attempt)
+    await tell(client.store, job, Succeeded(job.token or "", b"%d" % job.attempt))
+    return seconds, worked
+
+
+def _cost(times: list[float], done: float) -> Cost:
     times.sort()
-    p50, p99 = (round(1000 * times[int(part * claims)], 3) for part in (0.5, 0.99))
-    return Cost(p50, p99, round(done / claims, 1))
+    p50, p99 = (round(1000 * times[int(part * len(times))], 3) for part in (0.5, 0.99))
+    return Cost(p50, p99, round(done / len(times), 1))
 
 
 async def _fill(client: Client, queued: int) -> None:
@@ -118,10 +132,11 @@ def _size(scene: Scene) -> int:
 
 
 @contextmanager
-def _work(scene: Scene) -> Iterator[Work]:
-    if scene.store == "redis":
-        with _redis(scene) as admin:
-            yield lambda: float(admin.info("commandstats")["cmdstat_evalsha"]["usec"])
+def _works(*scenes: Scene) -> Iterator[list[Work]]:
+    """One for each store."""
+    if scenes[0].store == "redis":
+        with ExitStack() as admins:
+            yield [_counted(admins.enter_context(_redis(scene))) for scene in scenes]
         return
     steps = 0
 
@@ -133,8 +148,16 @@ def _work(scene: Scene) -> Iterator[Work]:
         connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, count)
 
     apsw.connection_hooks.append(watch)
-    yield lambda: steps
+    yield [lambda: steps for _ in scenes]
     apsw.connection_hooks.remove(watch)
+
+
+def _counted(admin: "redis.Redis") -> Work:
+    def microseconds() -> float:
+        scripts = admin.info("commandstats").get("cmdstat_evalsha")
+        return float(scripts["usec"]) if scripts else 0.0
+
+    return microseconds
 
 
 def _redis(scene: Scene) -> "redis.Redis":
