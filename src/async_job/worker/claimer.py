@@ -19,6 +19,7 @@ from async_job.store.protocol import BATCH, Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
 from async_job.worker.claims import Claims
 from async_job.worker.executor import Executor
+from async_job.worker.failure_log import log_failure
 
 LONGEST_WAIT: Final = 5.0
 """Seconds an idle worker waits for a hint before it looks by itself."""
@@ -170,12 +171,15 @@ class Claimer:
         if isinstance(answers, BaseException):
             self._ended += [(active, outcome) for active, outcome, _ in changes]
             return
-        for (active, outcome, _), answer in zip(changes, answers, strict=True):
+        for (active, outcome, change), answer in zip(changes, answers, strict=True):
             if isinstance(answer, Stale) and answer.job is not None:
                 active.job = answer.job
                 self._ended.append((active, outcome))
-            else:
-                self.active.discard(active)
+                continue
+            self.active.discard(active)
+            # Runs that succeeded write no attempts, and are asked nothing more.
+            if "attempts" in change.fields and isinstance(answer, Job):
+                log_failure(answer)
 
     def _claimed(self, claimed: Claimed | BaseException, number: int, limit: int) -> None:
         if isinstance(claimed, BaseException):

@@ -11,6 +11,7 @@ from async_job.core.lifecycle import Retention
 from async_job.logs import get_logger
 from async_job.store.protocol import Store
 from async_job.worker.contact import Contact
+from async_job.worker.failure_log import log_failure
 from async_job.worker.settle import settle
 from async_job.worker.verdict import End, outcome_of
 
@@ -33,6 +34,8 @@ async def hand_back(store: Store, retention: Retention, contact: Contact, worker
             settled = await settle(store, held, outcome, retention)
             if settled:
                 states = sorted({f"{job.state} ({job.reason})" for job in settled})
+                for job in settled:
+                    log_failure(job)
                 log.info("handed jobs back", worker=worker, jobs=len(settled), states=states)
             return
         await asyncio.sleep(pause)
