@@ -44,4 +44,4 @@ def _next(job: Job) -> str:
         return " for good"
     if job.state is State.SCHEDULED:
         return f", retried in {(job.scheduled_for - job.updated_at) / 1000:.3g} s"
-    return ", it runs again, alone"
+    return ", it runs again, alone" if job.suspect else ", it runs again"
