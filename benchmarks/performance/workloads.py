@@ -36,14 +36,15 @@ class Sizes:
     latency_seconds: float = 30
     sleep: int = 1_000
     cpu: int = 1_000
-    memory: int = 100_000
+    queued: int = 100_000
+    finished: int = 20_000
     commands: int = 1_000
     idle: float = 10
     serve: float = 10
     depths: tuple[int, ...] = (0, 10_000, 100_000, 1_000_000)
 
 
-SMALL = Sizes(500, 300, 100, 500, 20, 5, 200, 100, 1_000, 100, 3, 2, (0, 1_000))
+SMALL = Sizes(500, 300, 100, 500, 20, 5, 200, 100, 1_000, 500, 100, 3, 2, (0, 1_000))
 
 
 @dataclass(frozen=True)
@@ -145,24 +146,30 @@ def latency(place: Place) -> Figures:
 
 
 def memory(place: Place) -> Figures:
-    """Growth of the server's used_memory, for each queued job and for each finished one."""
-    count = place.sizes.memory
+    """Growth of the server's used_memory, for each finished job and for each queued one."""
     with place.scene() as scene:
         # Scripts, connections and buffers are not the jobs'.
         fill(scene, "noop", 10)
-        scene.start_workers()
-        scene.until_ran(10)
-        for worker in scene.workers:
-            worker.end()
-        scene.workers.clear()
+        run_all(scene, 10)
+        ends, waits = place.sizes.finished, place.sizes.queued
         before = scene.used_memory()
-        fill(scene, "noop", count)
-        queued = scene.used_memory()
-        scene.start_workers()
-        scene.until_ran(count + 10)
-        missing = lost(scene)
+        fill(scene, "noop", ends)
+        missing = run_all(scene, 10 + ends)
         finished = scene.used_memory()
-    return {"queued_bytes": (queued - before) / count, "finished_bytes": (finished - before) / count, **missing}
+        fill(scene, "noop", waits)
+        queued = scene.used_memory()
+    return {"queued_bytes": (queued - finished) / waits, "finished_bytes": (finished - before) / ends, **missing}
+
+
+def run_all(scene: Scene, count: int) -> Figures:
+    """Workers run what is there, until so many have ended since the beginning, and are ended."""
+    scene.start_workers()
+    scene.until_ran(count)
+    missing = lost(scene)
+    for worker in scene.workers:
+        worker.end()
+    scene.workers.clear()
+    return missing
 
 
 def commands(place: Place) -> Figures:
@@ -242,11 +249,11 @@ def http(place: Place) -> Figures:
 RUNNING = [*sides.REDIS, *sides.SQLITE]
 WORKLOADS = {
     "noop": Workload("jobs that do nothing, 1 process, concurrency 10", noop, [*RUNNING, *sides.FASTEST]),
-    "noop2": Workload("jobs that do nothing, 2 processes, concurrency 10 each", noop_two, [*RUNNING, *sides.FASTEST]),
+    "noop2": Workload("jobs that do nothing, 2 processes, concurrency 10 each", noop_two, RUNNING),
     "submit": Workload("submit, one by one", submit, RUNNING),
     "bulk": Workload("submit, a thousand a call", bulk, sides.BULK),
     "latency": Workload("one job on an idle system", latency, RUNNING),
-    "sleep": Workload("jobs of 100 ms, 1 process, concurrency 100", sleep, sides.MANY_AT_ONCE),
+    "sleep": Workload("jobs of 100 ms, 1 process, concurrency 100", sleep, sides.MANY_AT_ONCE, rounds=1),
     "cpu": Workload("jobs of 1,000 SHA-256, 1 process, concurrency 10", cpu, sides.REDIS),
     "idle": Workload("start-up, and a worker with nothing to do", idle, [*RUNNING]),
     "commands": Workload("Redis commands a job", commands, sides.REDIS, rounds=1),
