@@ -19,7 +19,7 @@ async def test_another_program_takes_over_from_one_that_is_gone(
     settings = short_lease(store_url, workers=1)
     (tmp_path / "other").mkdir()
     with Program(settings, tmp_path) as gone:
-        ids = [await client.submit(seconds=3) for _ in range(3)]
+        ids = [await client.submit(seconds=0.1, type="endless_at_first") for _ in range(3)]
         for id in ids:
             await client.wait_for_start(id)
         with Program(settings, tmp_path / "other") as other:

@@ -109,6 +109,15 @@ async def stop_everything(context: Context, seconds: float) -> int:
     return context.attempt
 
 
+@jobs.job
+async def endless_at_first(context: Context, seconds: float) -> int:
+    """Does not come to an end the first time."""
+    write(context, "start")
+    await asyncio.sleep(3600 if context.attempt == 1 else seconds)
+    write(context, "end")
+    return context.attempt
+
+
 class Line(NamedTuple):
     what: str
     id: str
