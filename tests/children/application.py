@@ -97,6 +97,11 @@ def fail(message: str) -> None:
 
 
 @jobs.job(runner="process")
+async def fail_async(message: str) -> None:
+    raise ValueError(message)
+
+
+@jobs.job(runner="process")
 def leave(code: int) -> None:
     sys.exit(code)
 

@@ -17,9 +17,13 @@ import msgspec
 import pytest
 
 from async_job.core.job import ErrorKind, Job, State
+from async_job.core.lifecycle import Failed
+from async_job.jobs import Jobs
 from async_job.settings import Settings
 from async_job.worker.active import ActiveRun
 from async_job.worker.children import ChildDied, ChildRaised, Children
+from async_job.worker.executor import Executor
+from async_job.worker.runners import Runners
 
 pytestmark = [
     pytest.mark.realtime,
@@ -204,6 +208,44 @@ async def test_an_exception_comes_with_its_traceback(children: Children) -> None
     assert "raise ValueError(message)" in error.traceback
     assert error.at > 0
     assert await call(children, "add", a=1) == 3
+
+
+def fail(message: str) -> None:
+    raise ValueError(message)
+
+
+async def fail_async(message: str) -> None:
+    raise ValueError(message)
+
+
+@pytest.mark.parametrize(
+    ("function", "runner"), [(fail_async, "async"), (fail, "thread"), (fail, "process"), (fail_async, "process")]
+)
+@pytest.mark.parametrize("has_children", [True, False])
+async def test_a_traceback_begins_with_the_function(
+    children: Children, function: Callable[..., Any], runner: Any, has_children: bool
+) -> None:
+    jobs = Jobs(store="memory://")
+    jobs.job(runner=runner)(function)
+    runners = Runners(1, 1_000, children if has_children else None)
+    outcome = await Executor(jobs.functions, runners.run, lambda: 42).run(make_run(function.__name__, message="no"))
+    await runners.close()
+    assert isinstance(outcome, Failed)
+    head, frame, *_ = outcome.error.traceback.splitlines()
+    assert head == "Traceback (most recent call last):"
+    assert frame.endswith(f", in {function.__name__}")
+    assert outcome.error.traceback.count("  File ") == 1
+
+
+async def test_a_traceback_without_the_function_is_kept_whole() -> None:
+    jobs = Jobs(store="memory://")
+    jobs.job(runner="thread")(fail)
+    runners = Runners(1, 1_000, None)
+    await runners.close()
+    outcome = await Executor(jobs.functions, runners.run, lambda: 42).run(make_run("fail", message="no"))
+    assert isinstance(outcome, Failed)
+    assert "cannot schedule new futures" in outcome.error.message
+    assert "in _run_in_thread\n" in outcome.error.traceback
 
 
 @pytest.mark.parametrize("type", ["leave", "leave_async"])

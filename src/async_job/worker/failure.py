@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import traceback
+from concurrent import futures
+from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
@@ -12,6 +17,12 @@ LONGEST_MESSAGE: Final = 2_000
 LONGEST_TRACEBACK: Final = 20_000
 DEEPEST: Final = 50
 """Frames shown of a traceback: the innermost ones say where it happened."""
+CALLERS: Final = (
+    *(f"{Path(file).parent}{os.sep}" for file in (__file__, asyncio.__file__, futures.__file__)),
+    "uvloop/",
+)
+"""Where the code is that calls a function: our runners, the threads and the event loops. uvloop is compiled, and its
+frames name files from where it was built."""
 
 
 def describe(error: BaseException, now: int) -> ErrorInfo:
@@ -22,7 +33,8 @@ def describe(error: BaseException, now: int) -> ErrorInfo:
     place = f"{module}." if isinstance(module, str) and module != "builtins" else ""
     message = says(error)
     try:
-        lines = traceback.TracebackException.from_exception(error, limit=-DEEPEST, compact=True).format()
+        frames = _from_the_function_on(error.__traceback__)
+        lines = traceback.TracebackException(kind, error, frames, limit=-DEEPEST, compact=True).format()
         trace = "".join(lines)
     except BaseException:  # noqa: BLE001 - an exception may run any code when it is shown, and end the process
         trace = "".join(traceback.format_tb(error.__traceback__, limit=-DEEPEST))
@@ -34,6 +46,14 @@ def describe(error: BaseException, now: int) -> ErrorInfo:
         traceback=_writable(trace if len(trace) <= LONGEST_TRACEBACK else "…" + trace[-LONGEST_TRACEBACK:]),
         at=now,
     )
+
+
+def _from_the_function_on(frames: TracebackType | None) -> TracebackType | None:
+    """The frames without the first ones, which call the function; all of them if no other is there."""
+    frame = frames
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(CALLERS):
+        frame = frame.tb_next
+    return frame or frames
 
 
 def shorten(text: str, longest: int) -> str:
