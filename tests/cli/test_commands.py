@@ -9,7 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ import redis
 
 from support.commands import COMMAND, Serving, environment, run_command
 from support.servers import Server
+from support.supervised import wait_until
 
 pytestmark = pytest.mark.realtime
 
@@ -360,6 +362,35 @@ def test_a_port_open_to_others_has_to_be_meant(tmp_path: Path) -> None:
     with Serving("--host", "0.0.0.0", "--workers", "0", folder=tmp_path, environ={"ASYNC_JOB_ALLOW_OPEN": "1"}) as open:
         assert httpx.get(f"{open.url}/healthz").status_code == 200
         assert "http://127.0.0.1:" in open.greeting
+
+
+def test_a_redis_that_is_away_is_told_in_one_line_and_greeted_when_it_is_there(
+    tmp_path: Path, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(appendonly=True)
+    server.stop()
+    # A user without a password is let in by any.
+    store = server.url.replace("redis://", "redis://default:s3cret@")
+    line = (
+        f"async-job: cannot reach redis at 127.0.0.1:{server.port}, trying again; "
+        "start a Redis there or set ASYNC_JOB_STORE\n"
+    )
+    log, greeting = tmp_path / "serve-1.err", tmp_path / "serve-1.out"
+
+    def start_when_told() -> None:
+        wait_until(lambda: log.exists() and line in log.read_text(), what="the line")
+        assert greeting.read_text() == ""
+        server.start()
+
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(start_when_told)
+        with Serving("--workers", "2", "--store", store, folder=tmp_path) as serving:
+            starting.result()
+            wait_until(lambda: "the store is open" in serving.log, what="the durability")
+            assert ask(serving, "submit", "demo", "seconds=0", "--wait").returncode == 0
+            assert serving.log.count(line) == 1
+            assert serving.log.count("loses up to 2 s") == 1
+            assert "s3cret" not in serving.log + serving.greeting
 
 
 def test_a_store_in_memory_is_served_by_one_process(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from async_job.loading import load_jobs
 from async_job.settings import Settings, is_loopback, masked
 from async_job.settings_sources import Loaded, load
 from async_job.store.open import sqlite_path
+from async_job.store.redis.connection_string import parse
 from async_job.worker import supervisor
 
 
@@ -38,8 +39,11 @@ def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> i
         def greet() -> None:
             _print_greeting(target, settings, url)
 
+        def wait() -> None:
+            _say_what_is_awaited(settings)
+
         if not settings.store.startswith("memory:"):
-            return supervisor.run(target, settings, listen=listening, reload=reload, on_ready=greet)
+            return supervisor.run(target, settings, listen=listening, reload=reload, on_ready=greet, on_wait=wait)
         if reload:
             raise UsageError("--reload would lose what is in memory://; give another --store")
         from async_job.server import serve_embedded
@@ -61,7 +65,10 @@ def work(target: str | None, flags: Mapping[str, object]) -> int:
             [("store", masked(settings).store), *_about_workers(settings), _how_to_stop(settings)], "async-job worker"
         )
 
-    return supervisor.run(target, settings, on_ready=greet)
+    def wait() -> None:
+        _say_what_is_awaited(settings)
+
+    return supervisor.run(target, settings, on_ready=greet, on_wait=wait)
 
 
 def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
@@ -147,6 +154,16 @@ def _print_greeting(target: str | None, settings: Settings, url: str) -> None:
         _how_to_stop(settings),
     ]
     _print_rows(rows, f"async-job {version('async-job')} on {url}")
+
+
+def _say_what_is_awaited(settings: Settings) -> None:
+    """One line for whoever wonders why there is no greeting."""
+    if settings.store.startswith("sqlite:"):
+        says = f"{settings.store} does not answer yet, trying again; another process may hold its lock"
+    else:
+        hosts = ",".join(f"{host}:{port}" for host, port in parse(settings.store).hosts)
+        says = f"cannot reach redis at {hosts}, trying again; start a Redis there or set ASYNC_JOB_STORE"
+    print(f"async-job: {says}", file=sys.stderr, flush=True)
 
 
 def _command() -> str:

@@ -23,7 +23,7 @@ from async_job.worker.keeper import Keeper
 from async_job.worker.launch import EX_CONFIG, Launch, receive_launch
 from async_job.worker.parent import end_with_parent
 from async_job.worker.signs import Signs
-from async_job.worker.supervisor import Supervisor, check_shared
+from async_job.worker.supervisor import Supervisor, check_shared, nothing
 from async_job.worker.verdict import End, Killed
 
 START: Final = 10.0
@@ -98,7 +98,7 @@ def main() -> int:
     logs.configure(launch.settings)
     signs = Signs(launch.signs_fd)
     try:
-        asyncio.run(Supervisor(launch.target, launch.settings, None, False, signs.start).run())
+        asyncio.run(Supervisor(launch.target, launch.settings, None, False, signs.start, nothing).run())
     except AsyncJobError as error:
         signs.refuse(str(error))
         return EX_CONFIG

@@ -45,6 +45,8 @@ OVERSTAY: Final = 1.0
 LAST_HAND_BACK: Final = 2.0
 """Seconds that the last jobs may take to be handed back; a lapsing lease hands them back otherwise."""
 STORE_PAUSE: Final = 0.2
+PROMPT: Final = 1.0
+"""Seconds after which somebody is told that the store has not answered yet."""
 
 log = get_logger()
 
@@ -56,15 +58,16 @@ def run(
     listen: socket.socket | None = None,
     reload: bool = False,
     on_ready: Callable[[], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
 ) -> int:
     """Runs the HTTP process, if there is a socket to ``listen`` on, and the workers, until a SIGTERM or SIGINT; the
     exit code. ``reload``: starts them anew when a Python file below the current folder changes. ``on_ready`` is
-    called once, when all of them have come to work."""
+    called once, when all of them have come to work; ``on_wait`` before, if the store does not answer promptly."""
     try:
         check_shared(settings)
         if reload:
             check_reload()
-        asyncio.run(Supervisor(target, settings, listen, reload, on_ready or _nothing).run())
+        asyncio.run(Supervisor(target, settings, listen, reload, on_ready or nothing, on_wait or nothing).run())
     except AsyncJobError as error:
         print(f"async-job: {error}", file=sys.stderr)  # noqa: T201 - for the terminal, as a command's error
         return EX_USAGE
@@ -77,7 +80,7 @@ def check_shared(settings: Settings) -> None:
         raise SettingsError("store is memory://, which lives in one process; processes share sqlite:/// or redis://")
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nobody wants to know."""
 
 
@@ -91,10 +94,12 @@ class Supervisor:
         listen: socket.socket | None,
         reload: bool,
         on_ready: Callable[[], None],
+        on_wait: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._reload = reload
         self._on_ready = on_ready
+        self._on_wait = on_wait
         self._store = make_store(settings.store, namespace=settings.namespace, allow_eviction=settings.allow_eviction)
         self._contact = Contact(settings.lease, self._store.now)
         self._renewer = Renewer(self._store, settings.lease, settings.renew, self._contact, self._replace_lost)
@@ -161,18 +166,30 @@ class Supervisor:
         )
 
     async def _open(self) -> None:
-        while True:
-            try:
-                await self._store.open()
-            except StoreUnavailable as error:
-                self._contact.away(error)
-                self._looked.set()
+        waiting = asyncio.get_running_loop().call_later(PROMPT, self._on_wait)
+        try:
+            while True:
+                if await self._try_to_open():
+                    break
                 await asyncio.sleep(STORE_PAUSE)
-            else:
-                self._contact.back()
-                self._looked.set()
-                self._opened.set()
-                return
+        finally:
+            waiting.cancel()
+        with self._contact:
+            health = await self._store.health()
+            # Said here, and not by each process that opens the store.
+            log.info("the store is open", backend=health.backend, durability=health.durability)
+
+    async def _try_to_open(self) -> bool:
+        try:
+            await self._store.open()
+        except StoreUnavailable as error:
+            self._contact.away(error)
+            self._looked.set()
+            return False
+        self._contact.back()
+        self._looked.set()
+        self._opened.set()
+        return True
 
     def _keep_worker(self, n: int) -> Keeper:
         return Keeper(f"worker {n}", "async_job.worker.process", self._enlist, self._bury, self._note_ready)

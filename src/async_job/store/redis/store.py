@@ -99,7 +99,7 @@ class RedisStore:
         except BaseException:
             await self._link.close()
             raise
-        logger.info("store %r: %s; %s", self._address, facts.backend, facts.durability)
+        logger.debug("store %r: %s; %s", self._address, facts.backend, facts.durability)
 
     async def close(self) -> None:
         if self._trips.is_elsewhere:
