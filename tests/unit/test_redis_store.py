@@ -121,7 +121,7 @@ class TestOpening:
     async def test_what_has_no_effect_is_logged(
         self, redis_server: Server, client: redis.Redis, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO)
+        caplog.set_level(logging.DEBUG)
         store = RedisStore(f"127.0.0.1:{redis_server.port},colour=blue,password=")
         await store.open()
         await store.close()
