@@ -402,6 +402,23 @@ def test_a_store_in_memory_is_served_by_one_process(tmp_path: Path) -> None:
         assert "Traceback" not in serving.log
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("store", ["memory://", "sqlite:///jobs.db"])
+def test_a_greeting_that_cannot_be_written_is_left_out(store: str, tmp_path: Path) -> None:
+    log = tmp_path / "serve.err"
+    command = [*COMMAND, "serve", "--port", "0", "--workers", "1", "--store", store]
+    with Path("/dev/full").open("wb") as full, log.open("wb") as err:
+        serving = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=full, stderr=err)
+    try:
+        wait_until(lambda: "going on without" in log.read_text() or serving.poll() is not None, what="the greeting")
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(30) == 0
+    finally:
+        serving.kill()
+    assert "No space left on device" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_worker_of_its_own_runs_the_jobs_of_a_server_without(tmp_path: Path) -> None:
     with Serving("--workers", "0", folder=tmp_path) as serving:
         assert "none here; async-job worker starts some" in serving.greeting

@@ -1,5 +1,6 @@
 """Whatever is typed wrongly: one line that says what to do, an exit code, and no traceback."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from async_job.cli.main import app, main
+from support.commands import COMMAND, environment
+
+FULL = Path("/dev/full")
 
 COMMANDS = ("serve", "worker", "submit", "status", "list", "cancel", "retry", "check", "bench", "settings")
 
@@ -124,3 +128,37 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["serve", "--port", str(taken.getsockname()[1])]) == 2
     assert "Address already in use; choose others by --host, --port\n" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["settings"]])
+def test_output_that_cannot_be_written_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    with FULL.open("wb") as full:
+        assert end_of(arguments, full.fileno(), tmp_path) == (
+            74,
+            "async-job: the output cannot be written: No space left on device\n",
+        )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["settings"]])
+def test_a_reader_that_has_gone_ends_it_quietly(arguments: list[str], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert end_of(arguments, writing, tmp_path) == (141, "")
+    finally:
+        os.close(writing)
+
+
+def end_of(arguments: list[str], out: int, folder: Path) -> tuple[int, str]:
+    """The exit code and the errors of a command that writes to `out`."""
+    ended = subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -45,7 +46,12 @@ from async_job.errors import (
 
 USAGE: Final = 2
 UNREACHABLE: Final = 3
+UNWRITABLE: Final = 74
 INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+"""As a program ends that is killed by SIGPIPE."""
+
+NOT_WRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Typer brings its own click, and of its errors only this one; the one above all of them is two steps up.
 Misuse: Final[type[Exception]] = typer.BadParameter.__mro__[2]
@@ -58,7 +64,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 a job failed, 2 wrong usage, 3 server or store unreachable, "
-    "4 repaired by `check --repair`.",
+    "4 repaired by `check --repair`, 74 the output cannot be written.",
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
@@ -66,6 +72,26 @@ app.add_typer(webhooks.app, name="webhooks")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. An error is one line on standard error."""
+    try:
+        code = _run(arguments)
+        # Nothing is left for the end of the interpreter, which would tell of an error in its own way.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit as end:
+        # Typer and rich end the program by this when the reader of a pipe has gone.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _give_up_output(PIPE_CLOSED)
+    except BrokenPipeError:
+        return _give_up_output(PIPE_CLOSED)
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            raise
+        return _complain(f"the output cannot be written: {error.strerror}", _give_up_output(UNWRITABLE))
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, prog_name="async-job", standalone_mode=False)
     except Misuse as error:
@@ -88,6 +114,13 @@ def _misuse(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "async-job"
     return f"{says}; see `{command} --help`"
+
+
+def _give_up_output(code: int) -> int:
+    from async_job.cli.output import give_up_output
+
+    give_up_output()
+    return code
 
 
 def _complain(says: str, code: int) -> int:

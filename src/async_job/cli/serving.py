@@ -17,6 +17,7 @@ from rich.console import Console
 
 from async_job import logs
 from async_job.access.keys import Keys
+from async_job.cli.output import give_up_output
 from async_job.errors import SettingsError, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
@@ -25,6 +26,8 @@ from async_job.settings_sources import Loaded, load
 from async_job.store.open import sqlite_path
 from async_job.store.redis.connection_string import parse
 from async_job.worker import supervisor
+
+log = logs.get_logger()
 
 
 def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> int:
@@ -189,9 +192,14 @@ def _how_to_stop(settings: Settings) -> tuple[str, str]:
 
 def _print_rows(rows: list[tuple[str, str]], title: str) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"\n{title}\n", style="bold")
-    for name, value in rows:
-        if name:
-            console.print(f"  {name:<18}", style="dim", end="")
-        console.print(value)
-    console.print()
+    try:
+        console.print(f"\n{title}\n", style="bold")
+        for name, value in rows:
+            if name:
+                console.print(f"  {name:<18}", style="dim", end="")
+            console.print(value)
+        console.print()
+    except (OSError, SystemExit) as error:
+        # rich would end the program by this when the reader of a pipe has gone.
+        give_up_output()
+        log.warning("the greeting cannot be written, going on without", error=str(error.__context__ or error))
