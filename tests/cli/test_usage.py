@@ -1,10 +1,12 @@
 """Whatever is typed wrongly: one line that says what to do, an exit code, and no traceback."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -150,6 +152,19 @@ def test_a_reader_that_has_gone_ends_it_quietly(arguments: list[str], tmp_path: 
         os.close(writing)
 
 
+def test_ctrl_c_while_it_starts_is_no_traceback(tmp_path: Path) -> None:
+    # What it imports, and that takes long.
+    (tmp_path / "msgspec.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(600)\n")
+    starting = subprocess.Popen(
+        [*COMMAND, "--help"], env=environment({"PYTHONPATH": str(tmp_path)}), stdout=PIPE, stderr=PIPE, text=True
+    )
+    with starting:
+        assert starting.stdout
+        assert starting.stdout.readline() == "importing\n"
+        starting.send_signal(signal.SIGINT)
+        assert (*starting.communicate(timeout=30), starting.returncode) == ("", "", 130)
+
+
 def end_of(arguments: list[str], out: int, folder: Path) -> tuple[int, str]:
     """The exit code and the errors of a command that writes to `out`."""
     ended = subprocess.run(
@@ -157,7 +172,7 @@ def end_of(arguments: list[str], out: int, folder: Path) -> tuple[int, str]:
         cwd=folder,
         env=environment(),
         stdout=out,
-        stderr=subprocess.PIPE,
+        stderr=PIPE,
         text=True,
         check=False,
     )

@@ -12,7 +12,7 @@ from typing import Self
 
 from support.servers import DIE_WITH_PARENT
 
-COMMAND = (sys.executable, "-m", "async_job.cli.main")
+COMMAND = (sys.executable, "-m", "async_job_command")
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 

@@ -375,7 +375,3 @@ def settings(target: Target = None, as_json: AsJson = False) -> None:
     with redirect_stdout(sys.stderr):
         loaded = load_jobs(target).loaded
     settings_table.show(loaded, as_json=as_json)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
