@@ -369,6 +369,7 @@ class Jobs:
             clock=self._clock,
             namespace=settings.namespace,
             allow_eviction=settings.allow_eviction,
+            log_limits=settings.log_limits,
         )
         if settings.store.startswith("memory:"):
             self._shared = store

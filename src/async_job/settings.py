@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from async_job.core.lifecycle import Retention
 from async_job.core.submission import NAME
+from async_job.store.codec import LogLimits
 from async_job.store.redis.connection_string import masked as masked_url
 
 KIB: Final = 1024
@@ -148,6 +149,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_input: Annotated[int, _bytes("The largest input of a job, as JSON.")] = 256 * KIB
     max_body: Annotated[int, _bytes("The largest body of a request; at least max_input.")] = 4 * MIB
     max_result: Annotated[int, _bytes("The largest result of a job, as JSON.")] = MIB
+    job_log_lines: Annotated[int, _number("How many of its newest lines a job's log keeps.", least=1, most=5000)] = (
+        1_000
+    )
+    job_log_bytes: Annotated[int, _bytes("How many bytes of text a job's log keeps of those lines.")] = 256 * KIB
+    progress_interval: Annotated[
+        float,
+        _seconds("The time between two writes of a job's progress and log; the last one wins.", least=0.05, most=1),
+    ] = 0.25
     max_depth: Annotated[int, _number("How deep an input may be nested.", least=1, most=500)] = 64
     max_wait: Annotated[float, _seconds("How long a request may wait for a job.", most=HOUR)] = 60.0
     webhook_key: Annotated[
@@ -191,6 +200,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.renew:
             msgspec.structs.force_setattr(self, "renew", self.lease / 3)
+
+    @property
+    def log_limits(self) -> LogLimits:
+        """What is kept of a job's log, as stores take it."""
+        return LogLimits(self.job_log_lines, self.job_log_bytes)
 
     @property
     def retention(self) -> Retention:

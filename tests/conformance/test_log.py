@@ -1,16 +1,19 @@
 """`log`: a job's own log."""
 
+import uuid
 from random import Random
 
 import pytest
 
+from async_job import Jobs
 from async_job.clock import ManualClock
 from async_job.core.job import LogLine
 from async_job.core.lifecycle import Released, Succeeded
-from async_job.store.codec import LOG_BYTES_KEPT, LOG_LINES_KEPT, log_bytes
+from async_job.store.codec import USUAL_LIMITS, log_bytes
 from async_job.store.protocol import Beat, Store
 from support.jobs import claim, read, run, submit, tell
 
+LOG_LINES_KEPT, LOG_BYTES_KEPT = USUAL_LIMITS.lines, USUAL_LIMITS.bytes
 LINES = [LogLine(n, f"line {n}") for n in range(5)]
 
 
@@ -52,8 +55,8 @@ async def test_more_at_once_than_are_kept(store: Store) -> None:
     lines = [LogLine(n, str(n)) for n in range(LOG_LINES_KEPT + 500)]
     await store.report([Beat("a", "w:1", log=tuple(lines))])
     assert await store.log("a") == lines[500:]
-    # What was never taken does not count.
-    assert (await read(store, "a")).logged == LOG_LINES_KEPT
+    assert await store.log("a", 600) == lines[600:]
+    assert (await read(store, "a")).logged == LOG_LINES_KEPT + 500
 
 
 ROOM = LOG_BYTES_KEPT // 8
@@ -110,6 +113,18 @@ async def test_whatever_is_written_the_newest_that_fit_are_kept(store: Store) ->
             kept += 1
         assert await store.log("a") == written[len(written) - kept :]
     assert (await read(store, "a")).logged == len(written)
+
+
+async def test_the_settings_say_how_much_is_kept(store_url: str) -> None:
+    namespace = f"test-{uuid.uuid4().hex}"
+    async with Jobs(store=store_url, namespace=namespace, job_log_lines=3, job_log_bytes=10) as jobs:
+        store = await jobs.store()
+        (job,) = await run(store, "a")
+        await store.report([Beat("a", "w:1", log=tuple(LINES))])
+        assert await store.log("a") == [LINES[4]]
+        await tell(store, job, Released("w:1", log=tuple(LogLine(n, "") for n in range(4))))
+        assert await store.log("a") == [LogLine(n, "") for n in (1, 2, 3)]
+        assert (await read(store, "a")).logged == len(LINES) + 4
 
 
 async def test_all_runs_write_into_one_log(store: Store) -> None:

@@ -97,6 +97,7 @@ def test_every_setting_can_be_set_by_its_variable(tmp_path: Path) -> None:
         "demo_seconds": "0",
         "keep_succeeded": "0", "keep_cancelled": "1", "keep_expired": "2", "keep_failed": "3",
         "max_input": "10", "max_body": "11", "max_result": "12",
+        "job_log_lines": "4", "job_log_bytes": "1KiB", "progress_interval": "0.5",
         "max_depth": "3", "max_wait": "0", "max_queued": "7", "max_oldest": "60", "head_deadline": "1",
         "body_deadline": "2", "send_deadline": "3", "max_connections": "9",
         "allow_eviction": "TRUE", "webhook_key": f"{'k' * 43}=",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from async_job import Jobs
 from async_job.core.job import LogLine, Progress
 from async_job.core.lifecycle import CancelRequested, Failed, Released, Succeeded
-from async_job.store.codec import LOG_BYTES_KEPT
+from async_job.store.codec import USUAL_LIMITS
 from async_job.store.protocol import Beat, ClaimId
 from async_job.web.handlers import streams
 from support.events import Event, all_events, listen
@@ -141,7 +141,7 @@ async def test_a_cancel_that_was_asked_for_is_told(site: Site, jobs: Jobs) -> No
 
 @pytest.mark.parametrize(
     ("length", "told"),
-    [(10, 500), (1_000, LOG_BYTES_KEPT // 1_000), (10_000, LOG_BYTES_KEPT // 10_000)],
+    [(10, 500), (1_000, USUAL_LIMITS.bytes // 1_000), (10_000, USUAL_LIMITS.bytes // 10_000)],
     ids=["short lines", "long lines", "very long lines"],
 )
 async def test_of_a_long_log_the_newest_is_kept(site: Site, jobs: Jobs, length: int, told: int) -> None:

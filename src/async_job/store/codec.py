@@ -23,7 +23,11 @@ def log_bytes(line: LogLine) -> int:
     return len(line.message.encode())
 
 
-LOG_LINES_KEPT = 1_000
-"""A job's log keeps its newest lines, up to this many."""
-LOG_BYTES_KEPT = 256 * 1024
-"""Nor does it keep more bytes of text (UTF-8) than these: the oldest lines go."""
+class LogLimits(msgspec.Struct, frozen=True):
+    """A job's log keeps its newest lines: at most so many, with at most so many bytes of text (UTF-8)."""
+
+    lines: int = 1_000
+    bytes: int = 256 * 1024
+
+
+USUAL_LIMITS = LogLimits()

@@ -14,6 +14,7 @@ from typing import Final
 
 from async_job.clock import Clock
 from async_job.errors import SettingsError
+from async_job.store.codec import USUAL_LIMITS, LogLimits
 from async_job.store.protocol import Store
 from async_job.store.redis.connection_string import masked, parse
 
@@ -24,7 +25,12 @@ FORMS: Final = (
 
 
 def make_store(
-    url: str, *, clock: Clock | None = None, namespace: str = "async-job", allow_eviction: bool = False
+    url: str,
+    *,
+    clock: Clock | None = None,
+    namespace: str = "async-job",
+    allow_eviction: bool = False,
+    log_limits: LogLimits = USUAL_LIMITS,
 ) -> Store:
     """The store that the URL names, not yet open. Only its own driver is imported.
 
@@ -36,14 +42,14 @@ def make_store(
     if scheme == "memory":
         from async_job.store.memory.store import MemoryStore
 
-        return MemoryStore(clock)
+        return MemoryStore(clock, log_limits=log_limits)
     if scheme == "sqlite":
         from async_job.store.sqlite.store import SqliteStore
 
-        return SqliteStore(sqlite_path(url), clock=clock, namespace=namespace)
+        return SqliteStore(sqlite_path(url), clock=clock, namespace=namespace, log_limits=log_limits)
     from async_job.store.redis.store import RedisStore
 
-    return RedisStore(url, clock=clock, namespace=namespace, allow_eviction=allow_eviction)
+    return RedisStore(url, clock=clock, namespace=namespace, allow_eviction=allow_eviction, log_limits=log_limits)
 
 
 def check_url(url: str, name: str = "store") -> None:

@@ -307,9 +307,8 @@ class Store(Protocol):
 
     async def log(self, id: str, after: int = 0) -> list[LogLine]:
         """The kept lines of the job's log after the first ``after`` lines that it ever got, oldest first; empty for
-        an unknown job. The newest lines are kept, up to ``codec.LOG_LINES_KEPT`` lines and
-        ``codec.LOG_BYTES_KEPT`` bytes of text, and of one call no more lines than that are taken: those count
-        as lines that the log got, kept or not."""
+        an unknown job. The newest lines are kept, as many as the store's ``codec.LogLimits`` allow; all count as
+        lines that the log got, kept or not."""
         ...
 
     async def counts(self) -> Counts:

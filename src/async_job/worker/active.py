@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from async_job.core.job import Job, LogLine, Progress
-from async_job.store.codec import LOG_LINES_KEPT
 from async_job.store.protocol import Beat
 
 LONGEST_LINE: Final = 10_000
+LINES_WAITING: Final = 1_000
+"""Of the lines that no beat has taken yet, so many at least are kept, the newest."""
 KILL_AFTER: Final = 5.0
 """Seconds after its timeout that a run has to end by itself, before its process is killed."""
 
@@ -91,8 +92,10 @@ class ActiveRun:
         self._progress = progress
 
     def log(self, message: str) -> None:
-        if len(self._lines) < LOG_LINES_KEPT:
-            self._lines.append(LogLine(self._now(), message[:LONGEST_LINE]))
+        lines = self._lines
+        lines.append(LogLine(self._now(), message[:LONGEST_LINE]))
+        if len(lines) >= 2 * LINES_WAITING:
+            del lines[:LINES_WAITING]
 
     @property
     def has_news(self) -> bool:

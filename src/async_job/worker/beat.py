@@ -11,28 +11,28 @@ from async_job.logs import get_logger
 from async_job.store.protocol import Answer, Beat, Store
 from async_job.worker.active import ActiveRun
 
-TICK: Final = 0.25
-"""Seconds between looks for news: progress is stored at most four times a second."""
-TICKS_PER_BEAT: Final = 4
-"""Each run is heard of once a second, with news or without."""
+BEAT: Final = 1.0
+"""Each run is heard of once in so many seconds, with news or without."""
 
 log = get_logger()
 
 
 class Heart:
-    """Beats for the runs in ``active``, a collection that others fill and empty."""
+    """Beats for the runs in ``active``, a collection that others fill and empty; looks for news each ``interval``
+    seconds."""
 
-    def __init__(self, store: Store, active: Collection[ActiveRun]) -> None:
+    def __init__(self, store: Store, active: Collection[ActiveRun], interval: float) -> None:
         self._store = store
         self._active = active
+        self._interval = interval
 
     async def run(self) -> None:
         """The loop; ends only by cancellation."""
-        tick = 0
+        tick, ticks_a_beat = 0, round(BEAT / self._interval)
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(self._interval)
             tick += 1
-            every = tick % TICKS_PER_BEAT == 0
+            every = tick % ticks_a_beat == 0
             runs = [run for run in self._active if not run.ended and (every or run.has_news)]
             if runs:
                 await self._beat(runs)

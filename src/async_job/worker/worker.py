@@ -54,7 +54,7 @@ class Worker:
             trips=_trips(store, settings),
         )
         self._keep_reconciling = partial(keep_reconciling, store, self._claimer, jobs.retention, settings.lease)
-        self._heart = Heart(store, self._claimer.active)
+        self._heart = Heart(store, self._claimer.active, settings.progress_interval)
         self._draining: asyncio.TimerHandle | None = None
         self._released = asyncio.Event()
 

@@ -20,7 +20,7 @@ from async_job.core.job import Change, Job, LogLine, State, worker_of
 from async_job.core.life import lived
 from async_job.errors import ForkError, LeaseOver, NotEnrolled, StaleClaim
 from async_job.store.bell import Bell
-from async_job.store.codec import LOG_LINES_KEPT
+from async_job.store.codec import USUAL_LIMITS, LogLimits
 from async_job.store.memory.administration import MemoryAdministration
 from async_job.store.memory.check import check_table, repair_table
 from async_job.store.memory.index import Index as Ids
@@ -56,11 +56,13 @@ class MemoryStore:
 
     trips = 1
 
-    def __init__(self, clock: Clock | None = None, *, owner: int | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, owner: int | None = None, log_limits: LogLimits = USUAL_LIMITS
+    ) -> None:
         self._clock = clock or SystemClock()
         self._pid = owner or os.getpid()
         self._lock = RLock()
-        self._table = Table()
+        self._table = Table(log_limits)
         self._changed = Bell()
         self._ready = Bell()
         self.administration = MemoryAdministration(self._table, self._lock, self._ready)
@@ -195,7 +197,7 @@ class MemoryStore:
             return Answer.LOST
         if beat.progress is not None:
             job = replace(job, progress=beat.progress, version=job.version + 1)
-        self._table.jobs[beat.id] = replace(job, logged=job.logged + min(len(beat.log), LOG_LINES_KEPT))
+        self._table.jobs[beat.id] = replace(job, logged=job.logged + len(beat.log))
         self._table.append_log(beat.id, beat.log)
         return Answer.OK if job.cancel_requested_at is None else Answer.CANCEL
 
@@ -213,7 +215,7 @@ class MemoryStore:
         if not self._holds(change, job):
             told_before = change.outcome and job.token == change.guard.token and job.state is not State.RUNNING
             return job if told_before else Stale(job)
-        after = _step(job, **change.fields, logged=job.logged + min(len(change.log), LOG_LINES_KEPT))
+        after = _step(job, **change.fields, logged=job.logged + len(change.log))
         if job.unique_key is not None:
             key = (job.type, job.unique_key)
             if after.done and self._table.unique.get(key) == job.id:

@@ -8,7 +8,7 @@ from typing import Final
 
 from async_job.core.delivery import Delivery, DeliveryState
 from async_job.core.job import Job, LogLine, State
-from async_job.store.codec import LOG_BYTES_KEPT, LOG_LINES_KEPT, log_bytes
+from async_job.store.codec import USUAL_LIMITS, LogLimits, log_bytes
 from async_job.store.memory.index import Index
 from async_job.store.protocol import Entry, IdempotencyKey, Worker
 
@@ -28,7 +28,8 @@ class Holding:
 class Table:
     """Everything that a memory store remembers."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LogLimits = USUAL_LIMITS) -> None:
+        self._limits = limits
         self.jobs: dict[str, Job] = {}
         self.logs: dict[str, list[LogLine]] = {}
         self.queues: dict[str, Index] = {}
@@ -101,8 +102,8 @@ class Table:
     def append_log(self, id: str, lines: Sequence[LogLine]) -> None:
         if not lines:
             return
-        log = [*self.logs.get(id, ()), *lines][-LOG_LINES_KEPT:]
-        left = LOG_BYTES_KEPT
+        log = [*self.logs.get(id, ()), *lines][-self._limits.lines :]
+        left = self._limits.bytes
         first = len(log)
         while first and (left := left - log_bytes(log[first - 1])) >= 0:
             first -= 1

@@ -11,6 +11,7 @@ from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine, State
 from async_job.errors import StoreBroken
 from async_job.store import codec
+from async_job.store.codec import USUAL_LIMITS, LogLimits
 from async_job.store.group_commit import results
 from async_job.store.protocol import (
     BATCH,
@@ -55,7 +56,8 @@ class RedisStore:
 
     Calls of many callers share a trip (``Trips``); leases are renewed on a connection of their own, and so is
     every read that waits. ``patience``: for how many seconds a call is repeated before ``StoreUnavailable``.
-    ``allow_eviction``: use a server that may throw jobs away when its memory is full.
+    ``allow_eviction``: use a server that may throw jobs away when its memory is full. ``log_limits``: what is kept of a
+    job's log.
     """
 
     trips = 2
@@ -67,6 +69,7 @@ class RedisStore:
         clock: Clock | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         allow_eviction: bool = False,
+        log_limits: LogLimits = USUAL_LIMITS,
         patience: float = PATIENCE,
     ) -> None:
         self._address = parse(url)
@@ -78,7 +81,7 @@ class RedisStore:
         self._lease_link = Link(self._connections.connect, patience)
         self._check_link = Link(self._connections.connect, patience)
         self._waiting = WaitingReads(self._keys, self._connections.connect, patience)
-        self._trips = Trips(self._link, self._keys, self._time)
+        self._trips = Trips(self._link, self._keys, self._time, log_limits)
         self.administration = RedisAdministration(self._trips, self._keys)
         self.outbox = RedisOutbox(self._trips, self._keys)
 

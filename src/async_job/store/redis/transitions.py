@@ -25,8 +25,9 @@ WRITTEN: Final = 1
 class Declared:
     """The keys that a call's items name by their place; each is declared once."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, log_limits: codec.LogLimits) -> None:
         self.keys = keys
+        self._log_limits = log_limits
         self._first = len(keys.indexes) + 1
         self._places: dict[Field, int] = {}
         self._queues: dict[str, int] = {}
@@ -48,13 +49,14 @@ class Declared:
         """What ``append_log`` takes."""
         if not log:
             return [0, 0]
-        lines = log[-codec.LOG_LINES_KEPT :]
+        lines = log[-self._log_limits.lines :]
         return [
             self.place(self.keys.log(id)),
             len(lines),
+            len(log),
             sum(codec.log_bytes(line) for line in lines),
-            codec.LOG_LINES_KEPT,
-            codec.LOG_BYTES_KEPT,
+            self._log_limits.lines,
+            self._log_limits.bytes,
             *map(codec.encode, lines),
         ]
 
@@ -199,7 +201,7 @@ def applied(change: Change, answer: Any) -> Job | Stale:
     job = change.job
     if answer == WRITTEN:
         version = job.version + 1
-        life, logged = lived(job.life, version, change.state), job.logged + min(len(change.log), codec.LOG_LINES_KEPT)
+        life, logged = lived(job.life, version, change.state), job.logged + len(change.log)
         return replace(job, **change.fields, version=version, life=life, logged=logged)
     word, *rest = answer
     if word == b"gone":

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from async_job.errors import ForkError, StoreUnavailable
+from async_job.store.codec import LogLimits
 from async_job.store.group_commit import GroupCommit, Request, weight
 from async_job.store.redis import scripts, transitions
 from async_job.store.redis.group import Batch, each, merge, single
@@ -23,10 +24,11 @@ class Trips:
     """At most two groups in flight, over one link: while the server works on one, this process does on the other.
     Works only in the process that opened it."""
 
-    def __init__(self, link: Link, keys: Keys, time: ServerTime) -> None:
+    def __init__(self, link: Link, keys: Keys, time: ServerTime, log_limits: LogLimits) -> None:
         self._link = link
         self._keys = keys
         self._time = time
+        self._log_limits = log_limits
         self._group = GroupCommit(self._execute, in_flight=2)
         self._process = 0
 
@@ -85,7 +87,7 @@ class Trips:
         commands: list[Command] = []
         for method, (draft, read) in transitions.METHODS.items():
             if method in by_method:
-                declared = transitions.Declared(self._keys)
+                declared = transitions.Declared(self._keys, self._log_limits)
                 batches = list(merge(by_method.pop(method), partial(draft, declared), read))
                 commands += [self._batched(method, declared, batch) for batch in batches]
         commands += map(single, by_method.pop("claim", ()))

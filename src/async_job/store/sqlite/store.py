@@ -20,6 +20,7 @@ from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine
 from async_job.errors import ForkError, StoreBroken, StoreUnavailable
 from async_job.store.bell import Bell
+from async_job.store.codec import USUAL_LIMITS, LogLimits
 from async_job.store.group_commit import results, weight
 from async_job.store.protocol import (
     BATCH,
@@ -57,10 +58,18 @@ class SqliteStore:
 
     trips = 1
 
-    def __init__(self, path: str | Path, *, clock: Clock | None = None, namespace: str = "async-job") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Clock | None = None,
+        namespace: str = "async-job",
+        log_limits: LogLimits = USUAL_LIMITS,
+    ) -> None:
         self._path = Path(path).resolve()
         self._clock = clock or SystemClock()
         self._namespace = namespace
+        self._log_limits = log_limits
         self._changed = Bell()
         self._ready = Bell()
         self._pid = os.getpid()
@@ -82,7 +91,7 @@ class SqliteStore:
         writer: Lane[Writer] = Lane("writer", self._wrote)
         reader: Lane[Reader] = Lane("reader")
         try:
-            await writer.open(lambda: Writer(path, self._clock, self._namespace, announcer))
+            await writer.open(lambda: Writer(path, self._clock, self._namespace, announcer, self._log_limits))
             await reader.open(lambda: Reader(path, self._clock))
         except BaseException:
             announcer.close()

@@ -48,10 +48,13 @@ TRIM_EACH: Final = 1_000
 class Writer:
     """``changed`` and ``ready`` say what the last group did: jobs came to other states; some may be claimed."""
 
-    def __init__(self, path: Path, clock: Clock, namespace: str, announcer: Announcer) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, namespace: str, announcer: Announcer, log_limits: codec.LogLimits
+    ) -> None:
         self._path = path
         self._clock = clock
         self._announcer = announcer
+        self._log_limits = log_limits
         self._connection, self._turnstile = _open(path, namespace)
         self._execute = self._connection.execute
         self._administration = AdministrationWriter(self._connection)
@@ -242,17 +245,17 @@ class Writer:
         if beat.progress is not None:
             self._execute(SQL["report.progress"], (codec.encode(beat.progress).decode(), beat.id))
         if beat.log:
-            lines = beat.log[-codec.LOG_LINES_KEPT :]
-            logged = self._execute(SQL["report.logged"], (len(lines), beat.id)).get
-            self._append_log(beat.id, lines, logged)
+            logged = self._execute(SQL["report.logged"], (len(beat.log), beat.id)).get
+            self._append_log(beat.id, beat.log, logged)
         ((cancel_requested_at,),) = running
         return Answer.OK if cancel_requested_at is None else Answer.CANCEL
 
-    def _append_log(self, id: str, lines: Sequence[LogLine], logged: int) -> None:
+    def _append_log(self, id: str, said: Sequence[LogLine], logged: int) -> None:
         """``logged``: how many lines the job's log ever got, with these."""
+        lines = said[-self._log_limits.lines :]
         rows = [(id, n, line.at, line.message) for n, line in enumerate(lines, logged - len(lines) + 1)]
         self._connection.executemany(SQL["report.line"], rows)
-        limits = {"id": id, "lines": codec.LOG_LINES_KEPT, "bytes": codec.LOG_BYTES_KEPT}
+        limits = {"id": id, "lines": self._log_limits.lines, "bytes": self._log_limits.bytes}
         if self._execute(SQL["report.overfull"], limits).get:
             self._execute(SQL["report.trim"], limits)
 
@@ -260,7 +263,7 @@ class Writer:
         return [self._apply(change) for change in changes]
 
     def _apply(self, change: Change) -> Job | Stale:
-        guard, lines = change.guard, change.log[-codec.LOG_LINES_KEPT :]
+        guard, lines = change.guard, change.log
         values = values_of(change.fields) | {
             "id": change.job.id,
             "guard_state": guard.state,

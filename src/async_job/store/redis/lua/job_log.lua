@@ -1,19 +1,19 @@
 -- Where ARGV goes on behind what append_log takes from `at`.
 local function behind_log(at)
   local lines = tonumber(ARGV[at + 1])
-  return lines == 0 and at + 2 or at + 5 + lines
+  return lines == 0 and at + 2 or at + 6 + lines
 end
 
--- Adds to a job's log what ARGV has from `at`: the log's place in KEYS and how many lines; then, if there are any, their
--- bytes of text, how many lines and bytes are kept, and the lines. The oldest go.
+-- Adds to a job's log what ARGV has from `at`: the log's place in KEYS and how many lines; then, if there are any, how many
+-- were said, the bytes of their text, how many lines and bytes are kept, and the lines. The oldest go.
 local function append_log(key, at)
   local lines = tonumber(ARGV[at + 1])
   if lines == 0 then return end
-  local first, log = at + 5, KEYS[tonumber(ARGV[at])]
+  local first, log = at + 6, KEYS[tonumber(ARGV[at])]
   local length = call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
-  local bytes = call('HINCRBY', key, 'log_bytes', ARGV[at + 2])
-  call('HINCRBY', key, 'logged', lines)
-  local kept_lines, kept_bytes, before = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), bytes
+  local bytes = call('HINCRBY', key, 'log_bytes', ARGV[at + 3])
+  call('HINCRBY', key, 'logged', ARGV[at + 2])
+  local kept_lines, kept_bytes, before = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), bytes
   while length > 0 and (length > kept_lines or bytes > kept_bytes) do
     bytes = bytes - #cjson.decode(call('LPOP', log))[2]
     length = length - 1
