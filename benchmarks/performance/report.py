@@ -8,42 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import sides
+import targets
 from driver import GIVE_UP
+from figures import OURS, Results, fastest, median, number
 from prepare import prepare
 from sides import SIDES
 from workloads import CALLERS, SAMPLE, WORKLOADS
 
 HERE = Path(__file__).parent
-Results = dict[str, dict[str, Any]]
 Column = tuple[str, Callable[[Results, str], str]]
-OURS = "async_job"
 NOTHING = "Not measured yet."
-
-
-def median(results: Results, workload: str, name: str, figure: str) -> float | None:
-    """Over the rounds that did not fail; `None`: there is none. `cycle` is made of two workloads."""
-    if workload == "cycle":
-        return cycle(results, name)
-    rounds = results.get(workload, {}).get(name, {}).get("rounds", [])
-    values = [one["figures"][figure] for one in rounds if figure in one.get("figures", {})]
-    return statistics.median(values) if values else None
 
 
 def failed(results: Results, workload: str, name: str) -> bool:
     return any("failed" in one for one in results.get(workload, {}).get(name, {}).get("rounds", []))
-
-
-def cycle(results: Results, name: str) -> float | None:
-    """Jobs a second when each is submitted and then run, one after the other."""
-    run = median(results, "noop", name, "jobs_per_s")
-    stored = median(results, "bulk" if name == "floor_sqlite" else "submit", name, "jobs_per_s")
-    return 1 / (1 / run + 1 / stored) if run and stored else None
-
-
-def number(value: float) -> str:
-    if value >= 100 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def column(title: str, workload: str, figure: str) -> Column:
@@ -76,18 +54,6 @@ def table(results: Results, names: Sequence[str], columns: Sequence[Column]) -> 
         if any(cells):
             lines.append("| " + " | ".join([SIDES[name].title, *cells]) + " |")
     return "\n".join(lines) if len(lines) > 2 else NOTHING
-
-
-def fastest(
-    results: Results, workload: str, figure: str, names: Sequence[str], least: bool
-) -> tuple[str, float] | None:
-    """The best of the others; neither ours nor a floor."""
-    found = [(value, name) for name in names if SIDES[name].adapter not in sides.OWN
-             and (value := median(results, workload, name, figure)) is not None]  # fmt: skip
-    if not found:
-        return None
-    value, name = min(found) if least else max(found)
-    return name, value
 
 
 RATIOS = [
@@ -242,6 +208,7 @@ def write(folder: Path, envs: Path) -> None:
     if everything["small"]:
         parts.append("**A trial with tiny counts, to see that everything works: no figures to keep.**")
     parts.append("\n".join(["## Against the best of the others", "", ratios(results)]))
+    parts.append("\n".join(["## Targets", "", "Ratios, where no unit is named.", "", targets.table(results)]))
     for title, about, names, columns in SECTIONS:
         text, image, plot = about.partition("![]")
         made = table(results, names, columns)
