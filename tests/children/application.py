@@ -132,10 +132,10 @@ def report_and_wait(ctx: Context) -> None:
 
 @jobs.job(runner="process")
 def odd_words(ctx: Context) -> None:
-    ctx.log("a\nb\x00 \udcff" + "é" * 20_000)
     ctx.progress(1, message="\udcff")
     for _ in range(5_000):
         ctx.log("\x01" * 10_000)
+    ctx.log("a\nb\x00 \udcff" + "é" * 20_000)
 
 
 @jobs.job(runner="process")

@@ -323,9 +323,12 @@ async def test_odd_words_and_many_words_do_no_harm(children: Children) -> None:
     progress, lines = active.take()
     assert progress is not None
     assert progress.message == "?"
-    assert len(lines) == 1_000
-    assert lines[0].message == ("a\nb\x00 ?" + "é" * 20_000)[:10_000]
-    assert len(lines[-1].message) == 10_000
+    gap, *kept, last = (line.message for line in lines)
+    assert "lines were dropped here" in gap
+    # The child may have dropped some of its own, and tells so where they were.
+    assert {line for line in kept if "dropped here" not in line} == {"\x01" * 10_000}
+    assert 20 < len(kept) < 30
+    assert last == ("a\nb\x00 ?" + "é" * 20_000)[:10_000]
 
 
 async def test_what_a_job_says_after_its_end_is_not_the_next_jobs(children: Children) -> None:

@@ -7,11 +7,11 @@ from itertools import count
 import pytest
 
 from async_job.clock import ManualClock
-from async_job.core.job import Progress
+from async_job.core.job import LogLine, Progress
 from async_job.store.memory.store import MemoryStore
 from async_job.store.protocol import Answer, Beat
 from async_job.worker import beat
-from async_job.worker.active import LINES_WAITING, ActiveRun
+from async_job.worker.active import BYTES_WAITING, LINES_WAITING, LONGEST_LINE, LOOKED_AFTER, ActiveRun
 from support.jobs import run
 
 
@@ -64,11 +64,52 @@ async def test_a_silent_run_is_heard_of_about_once_a_second(monkeypatch: pytest.
     assert [round(at / 1000) for at, _ in told] == [1, 2]
 
 
-def test_of_many_lines_that_wait_the_newest_are_kept() -> None:
+def a_run() -> ActiveRun:
     store = MemoryStore(ManualClock())
-    active = ActiveRun(asyncio.run(run(store, "a"))[0], store.now)
-    for n in range(5 * LINES_WAITING + 7):
-        active.log(str(n))
-    kept = [int(line.message) for line in active.take()[1]]
-    assert kept == list(range(5 * LINES_WAITING + 7))[-len(kept) :]
-    assert LINES_WAITING <= len(kept) < 2 * LINES_WAITING
+    return ActiveRun(asyncio.run(run(store, "a"))[0], store.now)
+
+
+def taken(active: ActiveRun) -> list[str]:
+    return [line.message for line in active.take()[1]]
+
+
+def test_of_many_lines_that_wait_the_newest_are_kept_and_the_gap_is_told() -> None:
+    active, said = a_run(), [str(n) for n in range(5 * LINES_WAITING + 7)]
+    for line in said:
+        active.log(line)
+    gap, *kept = taken(active)
+    assert kept == said[-LINES_WAITING:]
+    assert gap == f"[at least {len(said) - LINES_WAITING} lines were dropped here: too many at once]"
+    active.log("next")
+    assert taken(active) == ["next"]
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{SNOWMAN}"])
+def test_the_text_that_waits_is_limited(letter: str) -> None:
+    active, line = a_run(), letter * LONGEST_LINE
+    for _ in range(2 * LOOKED_AFTER):
+        active.log(line)
+    gap, *kept = taken(active)
+    assert kept == [line] * (BYTES_WAITING // len(line.encode()))
+    assert f" {2 * LOOKED_AFTER - len(kept)} lines " in gap
+
+
+def test_beats_that_come_back_do_not_pile_up() -> None:
+    active = a_run()
+    for n in range(3):
+        for _ in range(LINES_WAITING):
+            active.log(str(n))
+        active.give_back(active.beat())
+    active.log("last")
+    gap, *kept = taken(active)
+    assert kept == ["2"] * (LINES_WAITING - 1) + ["last"]
+    assert "lines were dropped here" in gap
+
+
+def test_few_lines_that_come_back_stay_in_their_order() -> None:
+    active = a_run()
+    active.log("first")
+    said = active.beat()
+    active.log("second")
+    active.give_back(said)
+    assert active.take()[1] == tuple(LogLine(active.job.updated_at, line) for line in ("first", "second"))

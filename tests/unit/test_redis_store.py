@@ -11,10 +11,11 @@ import pytest
 import redis
 
 from async_job.clock import ManualClock
-from async_job.core.job import State
+from async_job.core.job import LogLine, State
 from async_job.core.lifecycle import CancelRequested, Retention, RetryRequested, Succeeded, decide
 from async_job.errors import ForkError, SettingsError, StoreBroken, StoreRefused, StoreUnavailable
-from async_job.store.protocol import Finding
+from async_job.store.codec import LogLimits
+from async_job.store.protocol import Beat, Finding
 from async_job.store.redis.server import ServerFacts, demand
 from async_job.store.redis.store import RedisStore
 from support.jobs import HOUR, LEASE, change, claim, full_job, make_job, make_worker, run, submit, tell
@@ -191,6 +192,21 @@ class TestKeys:
         clock.advance(26 * 3600)
         assert await store.check() == []
         assert (await store.purge(10), (await store.counts()).states[State.CANCELLED]) == (1, 0)
+        await store.close()
+
+    @pytest.mark.parametrize("known", [True, False])
+    async def test_a_log_whose_bytes_were_not_counted_yet_is_kept_within_its_limits(
+        self, redis_server: Server, client: redis.Redis, known: bool
+    ) -> None:
+        store = RedisStore(redis_server.url, log_limits=LogLimits(bytes=10))
+        await store.open()
+        await run(store, "a")
+        lines = [LogLine(n, text) for n, text in enumerate(["1234", "56", "789", "0abc"])]
+        await store.report([Beat("a", "w:1", log=tuple(lines[:3]))])
+        if not known:
+            client.hdel("async-job:a", "log_bytes")
+        await store.report([Beat("a", "w:1", log=(lines[3],))])
+        assert (await store.log("a"), client.hget("async-job:a", "log_bytes")) == (lines[1:], "9")
         await store.close()
 
     async def test_internal_keys_are_no_jobs(self, store: RedisStore, client: redis.Redis) -> None:

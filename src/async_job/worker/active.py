@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from threading import Lock
+from typing import ClassVar, Final
 
 from async_job.core.job import Job, LogLine, Progress
+from async_job.store.codec import USUAL_LIMITS, log_bytes
 from async_job.store.protocol import Beat
 
 LONGEST_LINE: Final = 10_000
-LINES_WAITING: Final = 1_000
-"""Of the lines that no beat has taken yet, so many at least are kept, the newest."""
+LINES_WAITING: Final = USUAL_LIMITS.lines - 1
+"""Of the lines that no beat has taken yet the newest are kept, so many at most; one more tells that others went."""
+BYTES_WAITING: Final = USUAL_LIMITS.bytes - 100
+"""Nor is more text kept of them than this, beside the line that tells."""
+LOOKED_AFTER: Final = 256
+"""The lines that wait are looked at each time that so many more have come: most runs say less between two beats."""
 KILL_AFTER: Final = 5.0
 """Seconds after its timeout that a run has to end by itself, before its process is killed."""
 
@@ -19,12 +25,14 @@ KILL_AFTER: Final = 5.0
 class ActiveRun:
     """One claimed job from its claim to its end; the worker's end of the job's ``Context``.
 
-    ``progress`` and ``log`` may be called from any thread: each is one assignment or one append.
+    ``progress`` and ``log`` may be called from any thread: each is one assignment or one append,
+    except for the lock when many lines wait.
     ``cancelled`` turns true when the run is to stop: ``cancel_asked`` if somebody asked for it, ``lost`` if the job
     is no longer this worker's, ``timed_out`` if its time is up, none of them when the worker shuts down.
     """
 
     __slots__ = (
+        "_dropped",
         "_lines",
         "_now",
         "_progress",
@@ -40,6 +48,10 @@ class ActiveRun:
         "task",
         "timed_out",
     )
+
+    _lock: ClassVar = Lock()
+    """Held by whoever takes lines away; those who add some do not need it. One for all runs: it is held for a moment,
+    and to make one is a call more for each run."""
 
     def __init__(self, job: Job, now: Callable[[], int]) -> None:
         self.job = job
@@ -60,6 +72,7 @@ class ActiveRun:
         self._progress: Progress | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._lines: list[LogLine] = []
+        self._dropped = 0
 
     @property
     def token(self) -> str:
@@ -94,8 +107,19 @@ class ActiveRun:
     def log(self, message: str) -> None:
         lines = self._lines
         lines.append(LogLine(self._now(), message[:LONGEST_LINE]))
-        if len(lines) >= 2 * LINES_WAITING:
-            del lines[:LINES_WAITING]
+        if not len(lines) % LOOKED_AFTER:
+            with self._lock:
+                self._trim()
+
+    def _trim(self) -> None:
+        """Of the waiting lines, lets the oldest go that are too many."""
+        lines, left = self._lines, BYTES_WAITING
+        first = len(lines)
+        oldest = max(0, first - LINES_WAITING)
+        while first > oldest and (left := left - log_bytes(lines[first - 1])) >= 0:
+            first -= 1
+        del lines[:first]
+        self._dropped += first
 
     @property
     def has_news(self) -> bool:
@@ -103,11 +127,18 @@ class ActiveRun:
         return self._progress is not None or bool(self._lines)
 
     def take(self) -> tuple[Progress | None, tuple[LogLine, ...]]:
-        """What was said since the last time; it is now the caller's to report."""
+        """What was said since the last time; it is now the caller's to report. A line of its own tells how many
+        lines were dropped before the others."""
         progress, self._progress = self._progress, None
-        # Another thread may be adding some meanwhile: they come behind these.
-        lines = tuple(self._lines)
-        del self._lines[: len(lines)]
+        with self._lock:
+            self._trim()
+            # Another thread may be adding some meanwhile: they come behind these.
+            lines = tuple(self._lines)
+            del self._lines[: len(lines)]
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            told = f"[at least {dropped} lines were dropped here: too many at once]"
+            lines = (LogLine(lines[0].at, told), *lines)
         return progress, lines
 
     def beat(self) -> Beat:
@@ -116,7 +147,9 @@ class ActiveRun:
     def give_back(self, beat: Beat) -> None:
         """A beat that could not be sent: its words go with the next, unless newer progress was said since."""
         self._progress = self._progress or beat.progress
-        self._lines[:0] = beat.log
+        with self._lock:
+            self._lines[:0] = beat.log
+            self._trim()
 
     def stop(self) -> None:
         """Asks the function to stop. Again: nothing happens."""

@@ -14,6 +14,10 @@ local function append_log(key, at)
   local bytes = call('HINCRBY', key, 'log_bytes', ARGV[at + 3])
   call('HINCRBY', key, 'logged', ARGV[at + 2])
   local kept_lines, kept_bytes, before = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), bytes
+  if length > lines and bytes == tonumber(ARGV[at + 3]) then
+    -- The lines before have no text, or are from a time when bytes were not counted.
+    for _, line in ipairs(call('LRANGE', log, 0, length - lines - 1)) do bytes = bytes + #cjson.decode(line)[2] end
+  end
   while length > 0 and (length > kept_lines or bytes > kept_bytes) do
     bytes = bytes - #cjson.decode(call('LPOP', log))[2]
     length = length - 1
