@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from async_job.errors import StoreBroken, StoreFull, StoreUnavailable
-from async_job.store.group_commit import GroupCommit, Request
+from async_job.store.group_commit import MANY, GroupCommit, Request
 
 
 def echo(group: Sequence[Request]) -> None:
@@ -204,6 +204,26 @@ async def test_who_calls_in_one_turn_shares_a_group_however_many_may_be_in_fligh
     for _ in range(3):
         await asyncio.gather(*calls(commit, *"abc"))
     assert gate.groups == [["a", "b", "c"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "callers", "groups"),
+    [(2, MANY - 1, [MANY - 1]), (2, MANY, [MANY // 2, MANY // 2]), (2, 101, [50, 51]), (1, 101, [101])],
+)
+async def test_many_callers_go_in_two_halves_where_two_may_be_in_flight(
+    in_flight: int, callers: int, groups: list[int]
+) -> None:
+    gate = Gate(most=2)
+    commit = GroupCommit(gate, in_flight=in_flight)
+    tasks = calls(commit, *map(str, range(callers)))
+    await settled()
+    assert list(map(len, gate.groups)) == groups
+    # With another one in flight there is nothing to gain: all who wait go together.
+    tasks += calls(commit, *map(str, range(callers, 2 * callers)))
+    await settled()
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == list(map(str, range(2 * callers)))
+    assert [name for group in gate.groups for name in group] == list(map(str, range(2 * callers)))
 
 
 async def test_close_waits_for_all_that_is_in_flight() -> None:

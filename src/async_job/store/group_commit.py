@@ -16,6 +16,9 @@ from async_job.errors import AsyncJobError, StoreBroken, StoreUnavailable
 ITEM_BYTES: Final = 4096
 """So many bytes count as one more item: a group of large jobs, too, has an end, at about 1 MiB."""
 
+MANY: Final = 32
+"""So many callers or more go in two halves, where two groups may be in flight and none is."""
+
 
 def weight(items: int, contents: Sequence[bytes]) -> int:
     """For how many items a call counts, with the contents (inputs, results) of these."""
@@ -49,8 +52,8 @@ class Request:
 
 
 class GroupCommit:
-    """Collects requests and hands them to ``execute`` in groups, at most ``in_flight`` of them at a time. With more
-    than one, the callers work while the store does; groups then start in order, and may be answered in another.
+    """Collects requests and hands them to ``execute`` in groups, at most ``in_flight`` of them at a time. With two,
+    the callers work while the store does; groups then start in order, and may be answered in another.
 
     ``execute(group)`` answers or fails every request of the group; what it leaves open, or raises, fails the rest.
     A caller that is cancelled stops waiting; its request goes on.
@@ -74,14 +77,19 @@ class GroupCommit:
         request = Request(method, argument, items, loop.create_future())
         if not self._waiting and len(self._tasks) < self._in_flight:
             # Whoever else calls before it has begun goes with the same group.
-            self._tasks.add(loop.create_task(self._run()))
+            self._start()
         self._waiting.append(request)
         return await request.future
+
+    def _start(self) -> None:
+        self._tasks.add(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 group = self._next_group()
+                if self._waiting and len(self._tasks) < self._in_flight:
+                    self._start()
                 try:
                     await self._execute(group)
                 except AsyncJobError as error:
@@ -100,10 +108,13 @@ class GroupCommit:
                 self._waiting = []
 
     def _next_group(self) -> list[Request]:
-        items = 0
+        items, most = 0, len(self._waiting)
+        if most >= MANY and len(self._tasks) < self._in_flight:
+            # Callers that come again all at once would work while the store rests, and the other way round.
+            most //= 2
         for taken, request in enumerate(self._waiting):
             items += request.items
-            if items > self._most_items and taken:
+            if taken and (items > self._most_items or taken == most):
                 group, self._waiting = self._waiting[:taken], self._waiting[taken:]
                 return group
         group, self._waiting = self._waiting, []
