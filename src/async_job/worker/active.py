@@ -130,6 +130,8 @@ class ActiveRun:
         """What was said since the last time; it is now the caller's to report. A line of its own tells how many
         lines were dropped before the others."""
         progress, self._progress = self._progress, None
+        if not self._lines:
+            return progress, ()
         with self._lock:
             self._trim()
             # Another thread may be adding some meanwhile: they come behind these.
