@@ -200,15 +200,18 @@ def settings(results: Results) -> str:
 
 
 def write(folder: Path, envs: Path) -> None:
-    """Makes README.md and the plots in the folder that has results.json."""
+    """Makes README.md and the plots in the folder that has results.json, with what people said under `about`."""
     everything = json.loads((folder / "results.json").read_text())
     results, machine = everything["workloads"], everything["machine"]
     texts = {"sample": SAMPLE + 10, "give_up": GIVE_UP, "callers": CALLERS}
     parts = [(HERE / "preface.md").read_text().rstrip().format(**texts)]
     if everything["small"]:
         parts.append("**A trial with tiny counts, to see that everything works: no figures to keep.**")
+    if everything.get("about"):
+        parts.append("\n".join(["About these runs:", "", *(f"- {remark}" for remark in everything["about"])]))
     parts.append("\n".join(["## Against the best of the others", "", ratios(results)]))
-    parts.append("\n".join(["## Targets", "", "Ratios, where no unit is named.", "", targets.table(results)]))
+    why = "Ratios, where no unit is named. Why some are missed, and what was tried: [profile.md](profile.md)."
+    parts.append("\n".join(["## Targets", "", why, "", targets.table(results)]))
     for title, about, names, columns in SECTIONS:
         text, image, plot = about.partition("![]")
         made = table(results, names, columns)
