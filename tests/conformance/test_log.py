@@ -1,11 +1,9 @@
 """`log`: a job's own log."""
 
-import uuid
 from random import Random
 
 import pytest
 
-from async_job import Jobs
 from async_job.clock import ManualClock
 from async_job.core.job import LogLine
 from async_job.core.lifecycle import Released, Succeeded
@@ -113,18 +111,6 @@ async def test_whatever_is_written_the_newest_that_fit_are_kept(store: Store) ->
             kept += 1
         assert await store.log("a") == written[len(written) - kept :]
     assert (await read(store, "a")).logged == len(written)
-
-
-async def test_the_settings_say_how_much_is_kept(store_url: str) -> None:
-    namespace = f"test-{uuid.uuid4().hex}"
-    async with Jobs(store=store_url, namespace=namespace, job_log_lines=3, job_log_bytes=10) as jobs:
-        store = await jobs.store()
-        (job,) = await run(store, "a")
-        await store.report([Beat("a", "w:1", log=tuple(LINES))])
-        assert await store.log("a") == [LINES[4]]
-        await tell(store, job, Released("w:1", log=tuple(LogLine(n, "") for n in range(4))))
-        assert await store.log("a") == [LogLine(n, "") for n in (1, 2, 3)]
-        assert (await read(store, "a")).logged == len(LINES) + 4
 
 
 async def test_all_runs_write_into_one_log(store: Store) -> None:
