@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -284,6 +284,7 @@ def size_of(text: str) -> int | str:
     return int(float(found[1]) * SIZES[found[2]]) if found else text
 
 
+@lru_cache(maxsize=128)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server at this address."""
     if host.lower() == "localhost" or host.lower().endswith(".localhost"):

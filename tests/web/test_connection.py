@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from async_job.web import connection
+from async_job.web import connection, sse
 from support.until import until
 from support.web import Site, make_jobs, serve
 
@@ -199,3 +200,45 @@ async def test_a_connection_lives_on_after_a_refused_body(plain: Site) -> None:
     answer = await plain.exchange(request + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.endswith(b'{"status":"ok"}')
+
+
+TCP_INFO_DATA_SEGMENTS_IN = 152
+"""Where in Linux' `tcp_info` stands how many segments with data have come."""
+
+
+def segments_in(writer: asyncio.StreamWriter) -> int:
+    found: socket.socket = writer.get_extra_info("socket")
+    info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int.from_bytes(info[TCP_INFO_DATA_SEGMENTS_IN:][:4], sys.byteorder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count segments")
+@pytest.mark.parametrize("request_line", [b"GET /healthz", b"HEAD /healthz", b"POST /start-job", b"GET /none"])
+async def test_an_answer_comes_in_one_piece(plain: Site, request_line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    length = b"content-length: "
+    for _ in range(3):
+        writer.write(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not request_line.startswith(b"HEAD"):
+            await reader.readexactly(int(head.partition(length)[2].partition(b"\r\n")[0]))
+    assert segments_in(writer) == 3
+    writer.close()
+
+
+async def test_who_asks_whether_to_send_the_body_is_told_at_once(plain: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"{}")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 415 ")
+    writer.close()
+
+
+async def test_a_stream_with_nothing_to_tell_yet_begins_at_once(plain: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    last = (await plain.get("/v1/events", headers={"Accept": "application/json"})).json()["next"]
+    writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %b\r\n\r\n" % last.encode())
+    async with asyncio.timeout(sse.PAUSE / 3):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()

@@ -16,7 +16,33 @@ from async_job.web.sse import ABORT
 LARGEST_HEAD: Final = 64 * 1024
 MOST_AHEAD: Final = 1_000
 """Requests that a client may send ahead of their answers."""
+CONTINUE: Final = b"HTTP/1.1 100 "
+"""How an answer begins that is none yet: the client shall send the body."""
 FULL_PAUSE: Final = 5
+
+
+class Joined(asyncio.Transport):
+    """What an answer is written to: its head waits for what follows, as ASGI wants it, and goes out with that. Alone it
+    would be one more call of the system, and one more segment for the client to read."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        if self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        elif self._head is None and not data.startswith(CONTINUE):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class Connection(HttpToolsProtocol):
@@ -84,6 +110,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         # Trailers are no headers.
         self.headers = []
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = Joined(self.transport)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle

@@ -37,7 +37,7 @@ def is_own_name(scope: Scope) -> bool:
     where a page's own name comes to point to this machine; or a proxy stands before, and passes its own name on."""
     server = scope.get("server")
     host = header(scope, b"host")
-    return server is None or not host or not _is_local(server[0]) or _is_local_name(host)
+    return server is None or not host or not is_loopback(server[0]) or _is_local_name(host)
 
 
 def not_own_name(scope: Scope) -> Problem:
@@ -47,11 +47,6 @@ def not_own_name(scope: Scope) -> Problem:
         "(`async-job keys create`), or set allow_open"
     )
     return Problem(421, "host_not_loopback", detail)
-
-
-@lru_cache(maxsize=128)
-def _is_local(address: str) -> bool:
-    return is_loopback(address)
 
 
 @lru_cache(maxsize=128)

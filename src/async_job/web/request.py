@@ -15,10 +15,13 @@ GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The header's value; several of one name are joined by commas, as HTTP says. ``name`` in lower case."""
-    found: list[bytes] = [value for key, value in scope["headers"] if key == name]
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else b", ".join(found)
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            if found is not None:
+                return b", ".join(value for key, value in scope["headers"] if key == name)
+            found = value
+    return found
 
 
 def path_guid(scope: Scope) -> str | None:

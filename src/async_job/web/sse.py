@@ -47,6 +47,8 @@ async def send_stream(
         ClientGone: the client has taken nothing for too long, and was cut.
     """
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    # By ASGI, servers let the head wait for the first part of the body; the first event may be long in coming.
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
     pumping = asyncio.create_task(_pump(chunks, send, deadline))
     ends = [asyncio.create_task(left(receive)), asyncio.create_task(closing.wait())]
     try:
