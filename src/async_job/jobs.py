@@ -87,7 +87,7 @@ class Jobs:
     @property
     def settings(self) -> Settings:
         """The settings in force, read when first asked for."""
-        return self.loaded.settings
+        return (self._loaded or self.loaded).settings
 
     @property
     def loaded(self) -> Loaded:

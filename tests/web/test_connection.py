@@ -170,6 +170,22 @@ async def test_nor_the_second_on_the_same_connection(hasty: Site) -> None:
 
 
 @pytest.mark.realtime
+async def test_a_connection_is_closed_when_it_has_rested_and_not_while_it_is_asked(hasty: Site) -> None:
+    start = await hasty.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", hasty.port)
+    await until(lambda: connections(hasty))
+    for served in connections(hasty):
+        served.timeout_keep_alive = 0.5  # type: ignore[assignment]
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b'{"status":"ok"}')
+    # This one is under way when the rest after the first would have been long enough.
+    writer.write(b"GET /v1/jobs/%b HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=1\r\n\r\n" % start.encode())
+    answer = await reader.read()
+    assert b"\r\npreference-applied: wait=1\r\n" in answer
+    writer.close()
+
+
+@pytest.mark.realtime
 async def test_a_body_that_does_not_come_is_not_waited_for(hasty: Site) -> None:
     answer = await hasty.exchange(
         b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"

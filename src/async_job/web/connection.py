@@ -57,6 +57,9 @@ class Connection(HttpToolsProtocol):
     """Bytes of the head so far, and of what follows the body."""
     _deadline: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None
+    _resting: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None
+    """When the last answer was sent; ``None``: something has come since."""
     _begun = 0
     _answered: RequestResponseCycle | None = None
 
@@ -71,6 +74,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         self._forget_sending()
+        self._forget_resting()
         if self._answered is not None and not self._answered.response_complete:
             # uvicorn tells only the request that came last.
             self._answered.disconnected = True
@@ -80,6 +84,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         was_in_head, begun, cycle = self.in_head, self._begun, self._cycle
         body = 0 if cycle is None else len(cycle.body)
+        self._idle_since = None
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -118,9 +123,15 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_sending()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._rest()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -130,9 +141,6 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         if not self.transport.is_closing():
             self._forget_sending()
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Problem(400, "malformed_http", msg))
@@ -160,6 +168,28 @@ class Connection(HttpToolsProtocol):
         self._deadline = None
         if self._is_idle:
             self._close()
+
+    def _rest(self) -> None:
+        """Closes if no request comes for a while. One timer looks after all the rests of a connection; uvicorn would
+        make one for each."""
+        self._idle_since = self.loop.time()
+        if self._resting is None:
+            self._resting = self.loop.call_later(self.timeout_keep_alive, self._close_if_rested)
+
+    def _close_if_rested(self) -> None:
+        self._resting = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._resting = self.loop.call_later(left, self._close_if_rested)
+        else:
+            self._close()
+
+    def _forget_resting(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     def _close(self) -> None:
         """When all is sent."""

@@ -132,12 +132,15 @@ def _challenge(more: bytes) -> tuple[bytes, bytes]:
 def _is_within(scope: Scope) -> bool:
     """Whether the request stays on this machine: neither end is another's address. What is no address at all is a
     test client's, or a socket in the file system."""
-    ends = (scope.get("server"), scope.get("client"))
-    return all(end is None or _is_local(str(end[0])) for end in ends)
+    return _is_local(scope.get("server")) and _is_local(scope.get("client"))
+
+
+def _is_local(end: tuple[str, int] | None) -> bool:
+    return end is None or _is_here(str(end[0]))
 
 
 @lru_cache(maxsize=128)
-def _is_local(host: str) -> bool:
+def _is_here(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
