@@ -31,11 +31,10 @@ class Connections:
         self._left_behind: dict[asyncio.AbstractEventLoop, asyncio.Task[Connection]] = {}
         self._pid = os.getpid()
 
-    async def of_running_loop(self) -> Connection:
+    def of_running_loop(self) -> asyncio.Future[Connection]:
         """The running loop's own; whoever comes first opens it, and a failed opening is tried again.
 
-        Raises:
-            StoreUnavailable, StoreRefused: it cannot be opened.
+        The future raises ``StoreUnavailable`` or ``StoreRefused`` if it cannot be opened.
         """
         if self._pid != os.getpid():
             self._forked()
@@ -45,7 +44,7 @@ class Connections:
             for other in [other for other in self._opening if other.is_closed()]:
                 del self._opening[other]
             opening = self._opening[loop] = loop.create_task(self._open())
-        return opening.result() if opening.done() else await asyncio.shield(opening)
+        return opening if opening.done() else asyncio.shield(opening)
 
     async def _open(self) -> Connection:
         store = self._make()

@@ -213,10 +213,11 @@ class Jobs:
     ) -> Handle[Any]:
         """Stores a job for ``function`` with ``input``, JSON text that was checked already for a function, and is
         checked here for a type's name. See ``JobFunction.submit`` for what it raises."""
-        [answer] = await self.submit_many([self.request(function, input, options)])
+        opened = await self._connections.of_running_loop()
+        [answer] = await submit_all(opened.store, [self.request(function, input, options)], self.settings)
         if isinstance(answer, AsyncJobError):
             raise answer
-        return answer
+        return Handle(self, answer)
 
     def request(
         self,

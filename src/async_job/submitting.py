@@ -25,7 +25,7 @@ TRIES: Final = 5
 """How often a job that is in the way is replaced, when another one takes its place each time."""
 
 
-class Request(Struct, Generic[R], frozen=True, kw_only=True):
+class Request(Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """A job that is asked for and not stored yet; ``R`` is the type of its result.
 
     ``input`` is JSON text that was checked against the function. ``owner`` is the id of the API key that asks, ``key``
@@ -44,7 +44,7 @@ class Request(Struct, Generic[R], frozen=True, kw_only=True):
         return self.options.queue or self.function.defaults.queue
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """What became of a request: the job's id, the job if it is new, and whether it was ``replayed``: made by the same
     request before."""
 
@@ -58,24 +58,39 @@ async def submit_all(
 ) -> list[Accepted | AsyncJobError]:
     """Stores a job for each request; one answer each, in order. What is wrong with one does not hold up the others."""
     now = store.now()
-    answers: list[Accepted | AsyncJobError | None] = []
+    wrong: Sequence[AsyncJobError | None] = [None] * len(requests)
+    targets = [request.options.webhook for request in requests]
+    if targets != wrong:
+        wrong = await check_targets(store, targets, settings)
+    made: list[Job | AsyncJobError] = []
     jobs: list[Job] = []
-    webhooks = await check_targets(store, [request.options.webhook for request in requests], settings)
-    for request, wrong in zip(requests, webhooks, strict=True):
-        if wrong is not None:
-            answers.append(wrong)
-            continue
-        try:
-            key = owned_key(request.options.unique_key, request.owner)
-            id = new_id(key if key is not None or request.key is None else request.key.name)
-            jobs.append(new_job(id, request.function.defaults, request.input, request.options, now, request.owner))
-            answers.append(None)
-        except AsyncJobError as error:
-            answers.append(error)
-    asked = [request for request, answer in zip(requests, answers, strict=True) if answer is None]
-    keys = [request.key for request in asked] if any(request.key for request in asked) else ()
-    stored = iter(zip(asked, jobs, await store.submit(jobs, keys), strict=True))
-    return [answer or await _accept(store, *next(stored), settings.retention) for answer in answers]
+    keys: list[IdempotencyKey | None] = []
+    for request, error in zip(requests, wrong, strict=True):
+        job = error or _make(request, now)
+        made.append(job)
+        if isinstance(job, Job):
+            jobs.append(job)
+            keys.append(request.key)
+    stored = iter(await store.submit(jobs, keys))
+    answers: list[Accepted | AsyncJobError] = []
+    for request, job in zip(requests, made, strict=True):
+        if isinstance(job, AsyncJobError):
+            answers.append(job)
+        elif (submitted := next(stored)).created:
+            answers.append(Accepted(submitted.id, job))
+        else:
+            answers.append(await _not_created(store, request, job, submitted, settings))
+    return answers
+
+
+def _make(request: Request[Any], now: int) -> Job | AsyncJobError:
+    options, owner = request.options, request.owner
+    try:
+        key = owned_key(options.unique_key, owner)
+        id = new_id(key if key is not None or request.key is None else request.key.name)
+        return new_job(id, request.function.defaults, request.input, options, now, owner)
+    except AsyncJobError as error:
+        return error
 
 
 def same_again(job: Job) -> Options:
@@ -90,18 +105,16 @@ def same_again(job: Job) -> Options:
     )
 
 
-async def _accept(
-    store: Store, request: Request[Any], job: Job, submitted: Submitted, retention: Retention
+async def _not_created(
+    store: Store, request: Request[Any], job: Job, submitted: Submitted, settings: Settings
 ) -> Accepted | AsyncJobError:
-    if submitted.created:
-        return Accepted(submitted.id, job)
     if submitted.mismatched:
         return KeyReused(submitted.id)
     if submitted.replayed or request.options.on_conflict is OnConflict.RETURN_EXISTING:
         return Accepted(submitted.id, None, submitted.replayed)
     [holder] = await store.get([submitted.id])
     if request.options.on_conflict is OnConflict.REPLACE:
-        return await _replace(store, request, job, holder, retention)
+        return await _replace(store, request, job, holder, settings.retention)
     if holder is None:
         return JobNotFound(submitted.id)
     return _held(holder, request)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from async_job.errors import StoreBroken, StoreFull, StoreUnavailable
-from async_job.store.group_commit import MANY, GroupCommit, Request
+from async_job.store.group_commit import ITEM_BYTES, MANY, GroupCommit, Request
 
 
 def echo(group: Sequence[Request]) -> None:
@@ -292,3 +292,40 @@ async def test_groups_grow_with_the_load() -> None:
     await asyncio.gather(*(caller(name) for name in range(50)))
     assert sum(map(len, gate.groups)) == 1_000
     assert len(gate.groups) <= 100
+
+
+async def test_many_items_of_a_call_go_in_batches_two_at_a_time() -> None:
+    gate = Gate(most=2)
+    commit = GroupCommit(gate, most_items=10, in_flight=2)
+    answers = asyncio.ensure_future(commit.call_each("m", list(range(25))))
+    await settled()
+    assert gate.groups == [[list(range(10))], [list(range(10, 20))]]
+    gate.open.set()
+    assert await answers == list(range(25))
+    assert gate.groups[2:] == [[list(range(20, 25))]]
+
+
+async def test_a_batch_that_fails_fails_the_call() -> None:
+    async def execute(group: Sequence[Request]) -> None:
+        for request in group:
+            if 7 in request.argument:
+                request.fail(StoreFull("no room"))
+            else:
+                request.answer(request.argument)
+
+    commit = GroupCommit(execute, most_items=5)
+    assert await commit.call_each("m", []) == []
+    assert await commit.call_each("m", [1, 2]) == [1, 2]
+    with pytest.raises(StoreFull, match="no room"):
+        await commit.call_each("m", list(range(12)))
+
+
+async def test_each_batch_is_weighed_by_its_own_contents() -> None:
+    gate = Gate()
+    gate.open.set()
+    commit = GroupCommit(gate, most_items=4)
+    large = [bytes(9 * ITEM_BYTES), b"", b"", b"", b"", b"", b""]
+    light = [b""] * 2
+    asked = [commit.call_each("m", list("abcdefg"), large), commit.call_each("m", list("hi"), light)]
+    assert await asyncio.gather(*asked) == [list("abcdefg"), list("hi")]
+    assert gate.groups == [[list("abcd")], [list("efg")], [list("hi")]]

@@ -25,7 +25,7 @@ FIRST, LAST, ALL = 101, 401, 420
 SEEN_RUN = {"memory": (61, 33), "sqlite": (29, 17), "redis": (54, 59), "redis by turns": (69, 70)}
 """Functions of the package entered and built-in functions called by them, a job, in the thread of the loop, with
 CPython 3.11. On SQLite the store's own part is another thread's."""
-SEEN_SUBMIT = {"memory": (42, 31), "sqlite": (52, 34), "redis": (60, 78)}
+SEEN_SUBMIT = {"memory": (31, 29), "sqlite": (39, 33), "redis": (47, 54)}
 SLACK = 1.1
 
 

@@ -102,7 +102,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: ErrorInfo | None = None
 
 
-class Job(Struct, frozen=True, kw_only=True):
+# No job is part of a cycle, so the collector need not look at those that a program holds.
+class Job(Struct, frozen=True, kw_only=True, gc=False):
     """A job as a store holds it.
 
     ``input`` and ``result`` are JSON text in bytes. ``token`` names the run that owns the job (the id of the

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from typing import Any, Final, cast
 
 from async_job.core.job import Change
@@ -32,15 +33,17 @@ def results(changes: Sequence[Change]) -> list[bytes]:
 
 
 class Request:
-    """One caller's call of one store method, on its way. ``items`` is how much it adds to the group."""
+    """One caller's call of one store method, on its way. ``items`` is how much it adds to the group; ``answers`` are
+    what its items have got so far, where they are answered one by one."""
 
-    __slots__ = ("argument", "future", "items", "method")
+    __slots__ = ("answers", "argument", "future", "items", "method")
 
     def __init__(self, method: str, argument: Any, items: int, future: asyncio.Future[Any]) -> None:
         self.method = method
         self.argument = argument
         self.items = items
         self.future = future
+        self.answers: list[Any] = []
 
     def answer(self, value: Any) -> None:
         if not self.future.done():
@@ -49,6 +52,10 @@ class Request:
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
             self.future.set_exception(error)
+
+
+async def _joined(batches: Sequence[asyncio.Future[list[Any]]]) -> list[Any]:
+    return list(chain.from_iterable(await asyncio.gather(*batches)))
 
 
 class GroupCommit:
@@ -69,17 +76,24 @@ class GroupCommit:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def call(self, method: str, argument: Any, items: int = 1) -> Any:
-        """Sends the request with the next group and returns its answer."""
+    def call(self, method: str, argument: Any, items: int = 1) -> asyncio.Future[Any]:
+        """Sends the request with the next group; the future gets its answer. Raises ``StoreUnavailable``: closed."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        loop = asyncio.get_running_loop()
-        request = Request(method, argument, items, loop.create_future())
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._waiting and len(self._tasks) < self._in_flight:
             # Whoever else calls before it has begun goes with the same group.
             self._start()
-        self._waiting.append(request)
-        return await request.future
+        self._waiting.append(Request(method, argument, items, future))
+        return future
+
+    def call_each(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> Awaitable[list[Any]]:
+        """One answer for each of the items, which go in batches that are sent at once and done in order. ``contents``:
+        one an item, to be weighed."""
+        if 0 < len(items) <= self._most_items:
+            return self.call(method, items, weight(len(items), contents))
+        batches = [slice(start, start + self._most_items) for start in range(0, len(items), self._most_items)]
+        return _joined([self.call(method, items[one], weight(len(items[one]), contents[one])) for one in batches])
 
     def _start(self) -> None:
         self._tasks.add(asyncio.get_running_loop().create_task(self._run()))

@@ -37,7 +37,7 @@ class IdempotencyKey(Struct, frozen=True):
     expires_at: int
 
 
-class Submitted(Struct, frozen=True):
+class Submitted(Struct, frozen=True, gc=False):
     """``created``: the job is stored under ``id`` (also when it was already, by the same submit told twice).
 
     Otherwise nothing was written, and ``id`` is the job that was first submitted under the idempotency key

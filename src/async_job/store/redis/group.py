@@ -7,7 +7,6 @@ follow, each on its own, then the rest, and reads come last, so that they see wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from async_job.errors import StoreBroken, UsageError
@@ -21,35 +20,27 @@ Draft = list[Field]
 
 
 class Batch:
-    """Items of one or more requests that go in one command. ``read`` finds an item's answer in the reply; ``answered``
-    holds what other batches have found for a request that they share."""
+    """Items of one or more requests that go in one command. ``read`` finds an item's answer in the reply."""
 
-    def __init__(self, read: Callable[[Any, Any], Any], answered: dict[int, list[Any]]) -> None:
+    def __init__(self, read: Callable[[Any, Any], Any]) -> None:
         self._read = read
-        self._answered = answered
-        self._shares: list[tuple[Request, Sequence[Any]]] = []
+        self._shares: list[tuple[Request, Any]] = []
         self.drafts: dict[Field, Draft] = {}
 
-    def take(self, request: Request, items: Sequence[Any], drafts: Sequence[Draft]) -> int:
-        """Takes the first of these items, and tells how many. No job comes twice in one batch, for a script looks at
-        all before it writes."""
-        taken = 0
-        for draft in drafts[: BATCH - len(self.drafts)]:
-            if draft[0] in self.drafts:
-                break
-            self.drafts[draft[0]] = draft
-            taken += 1
-        if taken:
-            self._shares.append((request, items[:taken]))
-        return taken
+    def take(self, request: Request, item: Any, draft: Draft) -> bool:
+        """Takes the item if there is room for it. No job comes twice in one batch, for a script looks at all before it
+        writes."""
+        if draft[0] in self.drafts or len(self.drafts) == BATCH:
+            return False
+        self.drafts[draft[0]] = draft
+        self._shares.append((request, item))
+        return True
 
     def settle(self, reply: list[Any]) -> None:
-        replies = iter(reply)
-        for request, items in self._shares:
-            answers = self._answered.setdefault(id(request), [])
-            answers += map(self._read, items, islice(replies, len(items)))
-            if len(answers) == len(request.argument):
-                request.answer(answers)
+        for (request, item), answer in zip(self._shares, reply, strict=True):
+            request.answers.append(self._read(item, answer))
+            if len(request.answers) == len(request.argument):
+                request.answer(request.answers)
 
     def fail(self, error: BaseException) -> None:
         for request, _ in self._shares:
@@ -60,28 +51,21 @@ def merge(
     requests: Iterable[Request], draft: Callable[[Any], Draft], read: Callable[[Any, Any], Any]
 ) -> Iterator[Batch]:
     """The items of all requests in as few batches as may be."""
-    answered: dict[int, list[Any]] = {}
-    batch = Batch(read, answered)
+    batch = Batch(read)
     for request in requests:
-        items, drafts = request.argument, _drafts(request, draft)
-        taken = 0
-        while taken < len(drafts):
-            more = batch.take(request, items[taken:], drafts[taken:])
-            taken += more
-            if not more:
+        try:
+            drafts = [draft(item) for item in request.argument]
+        except UnicodeEncodeError as error:
+            # None of its items is written, and nobody else fails.
+            request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
+            continue
+        for item, drafted in zip(request.argument, drafts, strict=True):
+            if not batch.take(request, item, drafted):
                 yield batch
-                batch = Batch(read, answered)
+                batch = Batch(read)
+                batch.take(request, item, drafted)
     if batch.drafts:
         yield batch
-
-
-def _drafts(request: Request, draft: Callable[[Any], Draft]) -> list[Draft]:
-    """The request's items; none if one cannot be written, which fails its own caller and nobody else."""
-    try:
-        return [draft(item) for item in request.argument]
-    except UnicodeEncodeError as error:
-        request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
-        return []
 
 
 def single(request: Request) -> Command:

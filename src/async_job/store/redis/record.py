@@ -83,6 +83,15 @@ DEFAULTS: Final[dict[str, Any]] = {
 del DEFAULTS["reason"]
 """What is left out when it has this value."""
 
+SUBMITTED: Final = {
+    name: DEFAULTS[name]
+    for name in (
+        *("input", "queue", "priority", "max_attempts", "max_crashes", "suspect", "timeout", "start_by"),
+        *("unique_key", "owner", "webhook", "labels"),
+    )
+}
+"""What a submit can set; only changes write the rest."""
+
 USUAL_REASON: Final = {
     State.SCHEDULED: "submitted",
     State.QUEUED: "submitted",
@@ -104,14 +113,17 @@ def _usual(state: State, created_at: int, started_at: int | None, finished_at: i
 
 
 def encode(job: Job) -> list[Field]:
-    """The fields of a job that is new in the store, names and values in turn, beside those that the scripts write
-    themselves: the state, and the three that .NET reads."""
-    fields: list[Field] = ["type", job.type, "created_at", job.created_at]
-    for left_out in (_usual(job.state, job.created_at, job.started_at, job.finished_at), DEFAULTS):
-        for name, usual in left_out.items():
-            value = getattr(job, name)
-            if value != usual:
-                fields += (name, WRITE[name](value) if name in WRITE else value)
+    """The fields of a job that is new in the store, names and values in turn, beside those that every job has: its
+    script writes them."""
+    fields: list[Field] = []
+    if job.scheduled_for != job.created_at:
+        fields += ("scheduled_for", job.scheduled_for)
+    if job.updated_at != job.created_at:
+        fields += ("updated_at", job.updated_at)
+    for name, usual in SUBMITTED.items():
+        value = getattr(job, name)
+        if value != usual:
+            fields += (name, WRITE[name](value) if name in WRITE else value)
     return fields
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
 from async_job.clock import Clock, SystemClock
@@ -116,21 +117,16 @@ class RedisStore:
     # What goes in groups.
 
     async def submit(self, jobs: Sequence[Job], keys: Sequence[IdempotencyKey | None] = ()) -> list[Submitted]:
-        submissions = list(zip(jobs, keys or [None] * len(jobs), strict=True))
-        answers: list[Submitted] = await self._trips.send("submit", submissions, [job.input for job in jobs])
-        return answers
+        return await self._trips.send("submit", list(zip_longest(jobs, keys)), [job.input for job in jobs])
 
     async def apply(self, changes: Sequence[Change]) -> list[Job | Stale]:
-        answers: list[Job | Stale] = await self._trips.send("apply", changes, results(changes))
-        return answers
+        return await self._trips.send("apply", changes, results(changes))
 
     async def report(self, beats: Sequence[Beat]) -> list[Answer]:
-        answers: list[Answer] = await self._trips.send("report", beats)
-        return answers
+        return await self._trips.send("report", beats)
 
     async def get(self, ids: Sequence[str]) -> list[Job | None]:
-        answers: list[Job | None] = await self._trips.send("get", ids)
-        return answers
+        return await self._trips.send("get", ids)
 
     async def claim(self, claim_id: ClaimId, queues: Sequence[str], limit: int) -> Claimed:
         limit = min(limit, BATCH)

@@ -69,20 +69,30 @@ Submission = tuple[Job, IdempotencyKey | None]
 
 def draft_submission(declared: Declared, submission: Submission) -> Draft:
     job, key = submission
-    fields = encode(job)
+    fields, more = encode(job), _more_of_submission(declared, job, key)
     return [
         job.id,
         job.state,
         declared.queue(job.queue),
         job.scheduled_for if job.state is State.SCHEDULED else job.rank,
-        "" if job.start_by is None or job.attempt else job.start_by,
-        f"{job.version} {job.state} {job.reason}",
-        declared.unique(job),
-        0 if key is None else declared.place(declared.keys.idempotency(key.name)),
+        job.type,
+        job.created_at,
         len(fields),
+        len(more),
         *fields,
-        *(() if key is None else (codec.encode((job.id, key.fingerprint, key.expires_at)),)),
+        *more,
     ]
+
+
+def _more_of_submission(declared: Declared, job: Job, key: IdempotencyKey | None) -> list[Field]:
+    """What few jobs have."""
+    if job.start_by is None and job.unique_key is None and key is None:
+        return []
+    more: list[Field] = ["" if job.start_by is None else job.start_by, declared.unique(job)]
+    if key is None:
+        return [*more, 0]
+    place = declared.place(declared.keys.idempotency(key.name))
+    return [*more, place, codec.encode((job.id, key.fingerprint, key.expires_at))]
 
 
 def submitted(submission: Submission, answer: Any) -> Submitted:
@@ -140,7 +150,7 @@ def draft_change(declared: Declared, change: Change) -> Draft:
     job, state = change.job, change.state
     version = job.version + 1
     set_fields, drop, maybe_drop = encode_change(change)
-    more = _more(declared, change, drop)
+    more = _more_of_change(declared, change, drop)
     return [
         job.id,
         change.guard.state,
@@ -174,7 +184,7 @@ def _flags(change: Change, state: State) -> str:
     return flags
 
 
-def _more(declared: Declared, change: Change, drop: list[str]) -> list[Field]:
+def _more_of_change(declared: Declared, change: Change, drop: list[str]) -> list[Field]:
     """What few changes have."""
     job, start_by = change.job, change.get("start_by")
     if not (drop or change.log or change.deliveries) and start_by is None and job.unique_key is None:

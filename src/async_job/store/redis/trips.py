@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
 
 from async_job.errors import ForkError, StoreUnavailable
 from async_job.store.codec import LogLimits
-from async_job.store.group_commit import GroupCommit, Request, weight
+from async_job.store.group_commit import GroupCommit, Request
 from async_job.store.redis import scripts, transitions
 from async_job.store.redis.group import Batch, each, merge, single
 from async_job.store.redis.keys import Keys
@@ -55,10 +55,10 @@ class Trips:
         """The command that runs a script, at the store's time."""
         return scripts.call(name, self._keys, self._time.given(), keys, arguments)
 
-    async def send(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> Any:
+    def send(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> Awaitable[list[Any]]:
         """The answers to the items of ``submit``, ``apply``, ``report`` or ``get``; ``contents`` are weighed."""
         self.check_process()
-        return await self._group.call(method, items, weight(len(items), contents)) if items else []
+        return self._group.call_each(method, items, contents)
 
     async def run(
         self,

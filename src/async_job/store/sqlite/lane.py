@@ -87,8 +87,12 @@ class Lane(Generic[D]):
         except TimeoutError:
             raise StoreUnavailable(f"the store has not answered for {STUCK:.0f} s: another process holds it") from None
 
-    async def call(self, method: str, argument: Any, items: int = 1) -> Any:
-        return await self._commit.call(method, argument, items)
+    def call(self, method: str, argument: Any, items: int = 1) -> asyncio.Future[Any]:
+        return self._commit.call(method, argument, items)
+
+    def call_each(self, method: str, items: Sequence[Any], contents: Sequence[bytes]) -> Awaitable[list[Any]]:
+        """In batches, see ``GroupCommit``."""
+        return self._commit.call_each(method, items, contents)
 
     async def _execute(self, group: Sequence[Request]) -> None:
         desk = self._desk

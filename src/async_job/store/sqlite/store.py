@@ -21,7 +21,7 @@ from async_job.core.job import Change, Job, LogLine
 from async_job.errors import ForkError, StoreBroken, StoreUnavailable
 from async_job.store.bell import Bell
 from async_job.store.codec import USUAL_LIMITS, LogLimits
-from async_job.store.group_commit import results, weight
+from async_job.store.group_commit import results
 from async_job.store.protocol import (
     BATCH,
     Answer,
@@ -144,17 +144,7 @@ class SqliteStore:
         return await self._opened(self._writer).call(method, argument, items)
 
     async def _write_all(self, method: str, items: Sequence[Any], contents: Sequence[bytes] = ()) -> list[Any]:
-        """In batches; they are sent at once, and so are done in order. ``contents``: one an item, to be weighed."""
-        if 0 < len(items) <= BATCH:
-            return list(await self._write(method, items, weight(len(items), contents)))
-        answers = await asyncio.gather(
-            *(
-                self._write(method, batch, weight(len(batch), contents[start : start + BATCH]))
-                for start in range(0, len(items), BATCH)
-                for batch in [items[start : start + BATCH]]
-            )
-        )
-        return [answer for batch in answers for answer in batch]
+        return await self._opened(self._writer).call_each(method, items, contents)
 
     async def _read(self, method: str, argument: Any = None, items: int = 1) -> Any:
         return await self._opened(self._reader).call(method, argument, items)

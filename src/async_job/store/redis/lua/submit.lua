@@ -3,12 +3,18 @@
 -- KEYS 12…: queues each with its wake list behind it, unique and idempotency keys; items name them by their place
 -- (0: none).
 -- ARGV 4: how many items, then each (no id comes twice): id, state, queue, score (the rank, or when it is due if it is
--- scheduled), deadline or '', line for the change log, unique key, idempotency key, how many fields and values, those, and
--- what is kept under the idempotency key, if there is one: job, fingerprint and expiry as JSON.
+-- scheduled), type, time of creation, how many more fields and values, how much else, those fields and values, and what few
+-- jobs have: deadline or '', unique key, idempotency key, and what is kept under that (job, fingerprint and expiry as JSON).
 -- Answers for each 1 if it is stored, the id that holds its unique key, or an idempotency key's id and what it means.
 
-local HEAD = 9
+local HEAD = 8
 local HOUR = 3600000
+
+-- The item's unique key and its idempotency key, by their places in KEYS; nil: it has none.
+local function places(more)
+  local unique, key = tonumber(ARGV[more + 1]), tonumber(ARGV[more + 2])
+  return unique > 0 and unique or nil, key > 0 and key or nil
+end
 
 local kept = {}
 -- What the key means to one who asks for `wanted`; nil: it is free.
@@ -33,35 +39,41 @@ end
 local answers, fresh = {now}, {}
 local at = 5
 for n = 2, ARGV[4] + 1 do
-  local id, unique, key, fields = ARGV[at], tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-  local wanted = key > 0 and cjson.decode(ARGV[at + HEAD + fields])
+  local id, more = ARGV[at], at + HEAD + ARGV[at + 6]
+  local unique, key, wanted
+  if ARGV[at + 7] ~= '0' then
+    unique, key = places(more)
+    wanted = key and cjson.decode(ARGV[more + 3])
+  end
   local answer = 1
   if call('EXISTS', jobs .. id) == 0 then
-    answer = wanted and known(key, wanted) or unique > 0 and holder_of(unique) or 1
+    answer = wanted and known(key, wanted) or unique and holder_of(unique) or 1
     if answer == 1 then
       fresh[#fresh + 1] = at
-      if unique > 0 then taken[unique] = id end
+      if unique then taken[unique] = id end
       if wanted then kept[key] = wanted end
     end
   end
   answers[n] = answer
-  at = at + HEAD + fields + (wanted and 1 or 0)
+  at = more + ARGV[at + 7]
 end
 
 local indexed, entries, filled = {}, {}, {}
 for _, at in ipairs(fresh) do
-  local id, state, queue, score, deadline = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
-  local unique, key, behind = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), at + HEAD + ARGV[at + 8]
+  local id, state, queue, score, more = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], at + HEAD + ARGV[at + 6]
   -- The first three make it an entry of .NET's IDistributedCache, without expiry.
   call('HSET', jobs .. id, 'absexp', '-1', 'sldexp', '-1', 'data', 'PENDING', 'state', state,
-    unpack(ARGV, at + HEAD, behind - 1))
+    'type', ARGV[at + 4], 'created_at', ARGV[at + 5], unpack(ARGV, at + HEAD, more - 1))
   gather(indexed, state == 'queued' and KEYS[queue] or scheduled, score, id)
-  if deadline ~= '' then gather(indexed, deadlines, deadline, id) end
-  if unique > 0 then call('SET', KEYS[unique], id) end
-  -- It goes by itself an hour after it has expired by the store's time.
-  if key > 0 then call('SET', KEYS[key], ARGV[behind], 'PX', math.max(kept[key][3] - now, 0) + HOUR) end
+  if ARGV[at + 7] ~= '0' then
+    local unique, key = places(more)
+    if ARGV[more] ~= '' then gather(indexed, deadlines, ARGV[more], id) end
+    if unique then call('SET', KEYS[unique], id) end
+    -- It goes by itself an hour after it has expired by the store's time.
+    if key then call('SET', KEYS[key], ARGV[more + 3], 'PX', math.max(kept[key][3] - now, 0) + HOUR) end
+  end
   entries[#entries + 1] = id
-  entries[#entries + 1] = ARGV[at + 5]
+  entries[#entries + 1] = '1 ' .. state .. ' submitted'
   filled[queue] = true
 end
 if #fresh > 0 then
