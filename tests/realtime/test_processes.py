@@ -105,6 +105,23 @@ async def test_neighbours_of_a_crash_are_suspect_and_uncharged(
             assert (job.state, job.crashes, job.suspect) == (State.SUCCEEDED, 0, True)
 
 
+async def test_what_a_dead_worker_had_only_claimed_is_not_suspect(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    """Short jobs are claimed ahead, more than there are slots."""
+    with Program(settings, tmp_path):
+        jobs = [make_job(store.now(), type="work", input=b'{"seconds":0}') for _ in range(200)]
+        jobs[100] = make_job(store.now(), jobs[100].id, type="die_at_first", input=b'{"seconds":0}')
+        await store.submit(jobs)
+        ended = [await finished(store, job.id) for job in jobs]
+    assert {job.state for job in ended} == {State.SUCCEEDED}
+    assert ended[100].suspect
+    assert sum(job.suspect for job in ended) <= settings.concurrency
+    neighbours = [job for job in ended if [attempt.reason for attempt in job.attempts] == ["neighbour"]]
+    assert neighbours
+    assert not any(job.suspect or job.crashes for job in neighbours)
+
+
 async def test_what_a_worker_has_loaded_is_out_of_the_collectors_sight(
     store: Store, settings: Settings, tmp_path: Path
 ) -> None:

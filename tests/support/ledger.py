@@ -110,6 +110,17 @@ async def stop_everything(context: Context, seconds: float) -> int:
 
 
 @jobs.job
+async def die_at_first(context: Context, seconds: float) -> int:
+    """Ends its own process, the first time."""
+    write(context, "start")
+    if context.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    await asyncio.sleep(seconds)
+    write(context, "end")
+    return context.attempt
+
+
+@jobs.job
 async def endless_at_first(context: Context, seconds: float) -> int:
     """Does not come to an end the first time."""
     write(context, "start")

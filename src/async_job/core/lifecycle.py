@@ -80,7 +80,7 @@ class Stopped(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """The worker gives the job back, uncharged: on ``shutdown``, or because a ``neighbour`` had to be killed."""
+    """The worker gives the job back, uncharged: on ``shutdown``, or because a ``neighbour`` ended its process."""
 
     token: str
     reason: str = "shutdown"

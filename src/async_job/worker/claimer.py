@@ -1,8 +1,8 @@
 """The claimer: one loop that tells the store what has ended and takes what is next, in one round trip.
 
 One such trip is in flight, or two, each for its share of the jobs: while some are told and taken, the others run. What
-ends when all are in flight goes with the next, so groups grow by themselves; an idle worker waits for the store's hint,
-or until the next scheduled job is due.
+ends when all are in flight goes with the next, so groups grow by themselves; an idle worker waits for the store's
+hint, or until the next scheduled job is due.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from async_job.errors import LeaseOver, Lost, StoreError
 from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
+from async_job.worker.board import Board
 from async_job.worker.claims import Claims
 from async_job.worker.executor import Executor
 from async_job.worker.failure_log import log_failure
+from async_job.worker.slots import Slots
 
 LONGEST_WAIT: Final = 5.0
 """Seconds an idle worker waits for a hint before it looks by itself."""
+TURNS: Final = 2
+"""Turns of the event loop until a trip that sets out calls the store, and the store sends."""
 PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds to wait after each failure of the store in a row; the last one from then on."""
 
@@ -30,9 +34,9 @@ log = get_logger()
 
 
 class Claimer:
-    """Keeps up to ``concurrency`` runs going. ``active`` holds them while they run, and while their outcome has not
-    reached the store. ``on_deadline`` is called when a run with a timeout starts or ends. ``trips``: how many may be in
-    flight."""
+    """Keeps up to ``concurrency`` runs going. ``active`` holds every job from its claim until its outcome has reached
+    the store. ``on_deadline`` is called when a run with a timeout starts or ends. ``board`` shows what runs. ``trips``:
+    how many may be in flight."""
 
     def __init__(
         self,
@@ -44,22 +48,19 @@ class Claimer:
         concurrency: int,
         retention: Retention,
         on_deadline: Callable[[], None] = lambda: None,
+        board: Board | None = None,
         *,
         trips: int = 1,
     ) -> None:
         self._store = store
-        self._executor = executor
         self.worker = worker
         self._queues = tuple(queues)
         self._strict = strict
-        self._concurrency = concurrency
         self._most_trips = trips
-        self._share = min(-(-concurrency // trips), BATCH)
         self._retention = retention
-        self._on_deadline = on_deadline
-        self.active: set[ActiveRun] = set()
+        self._slots = Slots(executor, concurrency, store.now, self._end, on_deadline, board or Board(concurrency))
+        self.active = self._slots.active
         self._ended: list[tuple[ActiveRun, Outcome]] = []
-        self._running = 0
         self.claims = Claims()
         self._trips: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
@@ -86,11 +87,16 @@ class Claimer:
         """
         try:
             while self._claiming or self.active or self._trips:
+                await self._slots.go_on()
                 self._bell.clear()
                 if self._broken is not None:
                     raise self._broken
                 if not self._set_out():
                     await self._rest()
+                    continue
+                # Trips that come to the store together would go as one.
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
         finally:
             left = {*self._trips, *filter(None, [self._hint])}
             for task in left:
@@ -99,23 +105,27 @@ class Claimer:
                 await asyncio.wait(left)
 
     def _set_out(self) -> bool:
-        """Starts a trip, if there is reason to and one may be made."""
+        """Starts a trip, if there is reason to and one may be made. It tells and takes a share of what there is, so
+        that all trips are alike."""
         if len(self._trips) >= self._most_trips:
             return False
-        claim = self.claims.next(self._room()) if self._claiming else None
+        capacity = self._slots.capacity
+        share = min(-(-capacity // self._most_trips), BATCH)
+        claim = self.claims.next(self._room(capacity, share)) if self._claiming else None
         if not self._ended and claim is None:
             return False
         self._hungry = self._hungry and claim is None
-        ended, self._ended = self._ended, []
+        ended, self._ended = self._ended[:share], self._ended[share:]
         self._trips.add(asyncio.get_running_loop().create_task(self._travel(ended, claim)))
         return True
 
-    def _room(self) -> int:
-        """How many jobs to ask for. After a claim that came back short it asks again only when there is a reason to,
-        or when the trip is made anyway; and while it has not been told that there is plenty, by one claim at a time."""
-        if not self._ended and not self._plenty and (not self._hungry or self.claims.under_way):
-            return 0
-        return min(self._concurrency - self._running - self.claims.asked_for, self._share)
+    def _room(self, capacity: int, share: int) -> int:
+        """How many jobs to ask for. With nothing to tell, it asks only when there is a reason to; and by one claim at a
+        time, unless there was plenty and another would bring a whole share."""
+        room = min(capacity - self._slots.taken - self.claims.asked_for, share)
+        if self._ended or (self._plenty and room == share):
+            return room
+        return room if (self._plenty or self._hungry) and not self.claims.under_way else 0
 
     async def _travel(self, ended: list[tuple[ActiveRun, Outcome]], claim: tuple[int, int] | None) -> None:
         try:
@@ -188,22 +198,9 @@ class Claimer:
         self.claims.settle(number)
         self._plenty = len(claimed.jobs) == limit
         self._next_due = claimed.next_due
-        loop = asyncio.get_running_loop()
-        for job in claimed.jobs:
-            active = ActiveRun(job, self._store.now)
-            active.start_clock()
-            active.on_clock = self._on_deadline
-            self.active.add(active)
-            self._running += 1
-            active.task = loop.create_task(self._run(active))
-        if any(job.timeout is not None for job in claimed.jobs):
-            self._on_deadline()
+        self._slots.put(claimed.jobs)
 
-    async def _run(self, active: ActiveRun) -> None:
-        outcome = await self._executor.run(active)
-        active.ended = True
-        active.stop_clock()
-        self._running -= 1
+    def _end(self, active: ActiveRun, outcome: Outcome | None) -> None:
         if outcome is None:
             self.active.discard(active)
         else:
@@ -227,7 +224,7 @@ class Claimer:
 
     def _abandon(self) -> None:
         """This worker no longer owns anything: whatever runs is stopped, and nothing is told."""
-        for active in self.active:
+        for active in list(self.active):
             active.lost = True
             active.stop()
 
@@ -242,7 +239,7 @@ class Claimer:
         """Waits for an outcome or a trip's end, and when the last claim left room also for the store's hint or the next
         due time."""
         timer = None
-        room = self._running < self._concurrency and not self.claims.under_way
+        room = self._slots.free and not self.claims.under_way
         if self._claiming and room and not self._plenty:
             loop = asyncio.get_running_loop()
             if self._hint is None:

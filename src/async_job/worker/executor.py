@@ -53,6 +53,12 @@ class Executor:
             outcome = Succeeded(active.token, result)
         return self._with_last_words(active, self._in_time(active, outcome))
 
+    def not_started(self, active: ActiveRun, reason: str) -> Outcome | None:
+        """The outcome of a run that was stopped before it began; ``reason``: why, if nobody asked for it."""
+        if active.lost:
+            return None
+        return Stopped(active.token) if active.cancel_asked else Released(active.token, reason)
+
     def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
         """Why the function was cancelled; nobody asked for it: the function did it itself, as by a bare raise."""
         if active.cancel_asked:

@@ -13,7 +13,7 @@ from async_job.store.protocol import Store
 from async_job.worker.contact import Contact
 from async_job.worker.failure_log import log_failure
 from async_job.worker.settle import settle
-from async_job.worker.verdict import End, outcome_of
+from async_job.worker.verdict import End, outcome_of, suspects
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
@@ -29,8 +29,8 @@ async def hand_back(store: Store, retention: Retention, contact: Contact, worker
         with contact:
             if held is None:
                 held = await store.retire(worker)
-            # How many there were is what the first answer says: a part of them may be settled already.
-            outcome = partial(outcome_of, end, held=len(held), now=store.now())
+            # Who they were is what the first answer says: a part of them may be settled already.
+            outcome = partial(outcome_of, end, suspects=suspects(end, held), now=store.now())
             settled = await settle(store, held, outcome, retention)
             if settled:
                 states = sorted({f"{job.state} ({job.reason})" for job in settled})

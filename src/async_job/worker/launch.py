@@ -25,7 +25,8 @@ class Launch(Struct, frozen=True, kw_only=True):
 
     ``worker`` is the id that the supervisor has enrolled for it (empty: it claims nothing). ``signs_fd`` is the end of
     a pipe to write signs of life to, ``life_fd`` the end of one to read: end of file means that the supervisor is
-    gone. ``listen_fd`` is a bound, listening socket. ``channel_fd`` is the socket of a child process to its worker. In
+    gone. ``listen_fd`` is a bound, listening socket, ``board_fd`` the file of a
+    worker's ``Board``. ``channel_fd`` is the socket of a child process to its worker. In
     ``folder`` the target is found, if that is not the current one; processes that the child starts inherit it.
     """
 
@@ -35,13 +36,15 @@ class Launch(Struct, frozen=True, kw_only=True):
     signs_fd: int = -1
     life_fd: int = -1
     listen_fd: int = -1
+    board_fd: int = -1
     channel_fd: int = -1
     folder: str = ""
 
     @property
     def fds(self) -> tuple[int, ...]:
         """What the child has to inherit."""
-        return tuple(fd for fd in (self.signs_fd, self.life_fd, self.listen_fd, self.channel_fd) if fd >= 0)
+        fds = (self.signs_fd, self.life_fd, self.listen_fd, self.board_fd, self.channel_fd)
+        return tuple(fd for fd in fds if fd >= 0)
 
     def environ(self) -> dict[str, str]:
         """This process's environment, with the launch added."""

@@ -15,6 +15,7 @@ from async_job.jobs import Jobs
 from async_job.loading import freeze_loaded, load_jobs
 from async_job.logs import get_logger
 from async_job.store.protocol import Store
+from async_job.worker.board import Board
 from async_job.worker.children import Children
 from async_job.worker.launch import EX_CONFIG, EX_RETIRED, Launch, receive_launch
 from async_job.worker.loop_monitor import LoopMonitor
@@ -49,7 +50,8 @@ async def _work(launch: Launch, jobs: Jobs) -> int:
     store = await _open(jobs)
     signs = Signs(launch.signs_fd)
     children = Children(launch.target, launch.settings, launch.settings.processes)
-    worker = Worker(jobs, store, launch.worker, children=children, on_deadline=signs.deadline)
+    board = Board(launch.settings.concurrency, launch.board_fd)
+    worker = Worker(jobs, store, launch.worker, children=children, on_deadline=signs.deadline, board=board)
     freeze_loaded()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
     signs.start()

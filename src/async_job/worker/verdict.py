@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from async_job.core.job import ErrorInfo, ErrorKind, Job
 from async_job.core.lifecycle import Crashed, Failed, Outcome, Released
+from async_job.worker.board import key
 from async_job.worker.launch import EX_RETIRED
 
 
@@ -31,12 +33,14 @@ class Deadline(Struct, frozen=True):
 
 
 class End(Struct, frozen=True, kw_only=True):
-    """How a process ended: its exit code (negative: the signal), whether it was asked to, and who killed it."""
+    """How a process ended: its exit code (negative: the signal), whether it was asked to, and who killed it.
+    ``running``: the jobs that ran, by their keys on the board."""
 
     code: int
     asked: bool = False
     killed: Killed | None = None
     deadline: Deadline | None = None
+    running: frozenset[bytes] = frozenset()
     was_ready: bool = False
     refusal: str = ""
 
@@ -68,8 +72,15 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def outcome_of(end: End, job: Job, *, held: int, now: int) -> Outcome:
-    """What became of the run of ``job``, one of ``held``, that was going on when its process ended."""
+def suspects(end: End, held: Sequence[Job]) -> frozenset[str]:
+    """The ids of those among the jobs that a process held which can have ended it: those that ran, or all when no such
+    is known. The others waited for their turn, or had ended and not been told."""
+    ran = frozenset(job.id for job in held if key(job.id) in end.running)
+    return ran or frozenset(job.id for job in held)
+
+
+def outcome_of(end: End, job: Job, *, suspects: Collection[str], now: int) -> Outcome:
+    """What became of ``job``, which a process held when it ended."""
     token = job.token or ""
     if end.orderly:
         return Released(token)
@@ -77,8 +88,10 @@ def outcome_of(end: End, job: Job, *, held: int, now: int) -> Outcome:
         if (job.id, token) != (end.deadline.job, end.deadline.token):
             return Released(token, reason="neighbour")
         return Failed(token, _timed_out(job, now), isolate=True)
+    if job.id not in suspects:
+        return Released(token, reason="neighbour")
     reason = "memory" if end.killed is Killed.MEMORY else ""
-    return Crashed(token, end.cause, alone=held == 1, reason=reason)
+    return Crashed(token, end.cause, alone=len(suspects) == 1, reason=reason)
 
 
 def _timed_out(job: Job, now: int) -> ErrorInfo:

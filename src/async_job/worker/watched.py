@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from async_job.logs import get_logger
+from async_job.worker import board
 from async_job.worker.launch import Launch
 from async_job.worker.verdict import Deadline, End, Killed
 
@@ -40,7 +41,7 @@ class WatchedProcess:
     """One process from its start to its end. Made by ``start``."""
 
     def __init__(
-        self, name: str, process: Process, signs: int, on_ready: Callable[[], None], memory_limit: int
+        self, name: str, process: Process, signs: int, board_fd: int, on_ready: Callable[[], None], memory_limit: int
     ) -> None:
         self.name = name
         self.memory_limit = memory_limit
@@ -49,6 +50,7 @@ class WatchedProcess:
         self.heard_at = time.monotonic()
         self._process = process
         self._signs = signs
+        self._board = board_fd
         self._on_ready = on_ready
         self._received = b""
         self._ready = False
@@ -60,13 +62,14 @@ class WatchedProcess:
 
     @classmethod
     async def start(cls, name: str, module: str, launch: Launch, on_ready: Callable[[], None]) -> Self:
-        """Runs ``python -m module`` with the launch, and with a pipe for its signs.
+        """Runs ``python -m module`` with the launch, with a pipe for its signs, and a board if it is a worker.
 
         Raises:
             OSError: the system starts no more processes.
         """
+        board_fd = board.create(launch.settings.concurrency) if launch.worker else -1
         reading, writing = os.pipe()
-        launch = replace(launch, signs_fd=writing)
+        launch = replace(launch, signs_fd=writing, board_fd=board_fd)
         # -P: the current folder comes onto the path with the application, not before the standard library.
         command = [sys.executable, "-P", "-m", module]
         try:
@@ -76,11 +79,13 @@ class WatchedProcess:
             )
         except BaseException:
             os.close(reading)
+            if board_fd >= 0:
+                os.close(board_fd)
             raise
         finally:
             os.close(writing)
         limit = launch.settings.worker_memory_limit if launch.worker else 0
-        return cls(name, process, reading, on_ready, limit)
+        return cls(name, process, reading, board_fd, on_ready, limit)
 
     @property
     def pid(self) -> int:
@@ -112,6 +117,7 @@ class WatchedProcess:
             asked=self._asked,
             killed=self._killed if code == -signal.SIGKILL else None,
             deadline=self.deadline,
+            running=self._take_board(),
             was_ready=self._ready,
             refusal=self._refusal,
         )
@@ -143,6 +149,15 @@ class WatchedProcess:
         if sign.ready and not self._ready:
             self._ready = True
             self._on_ready()
+
+    def _take_board(self) -> frozenset[bytes]:
+        """What ran at the end."""
+        if self._board < 0:
+            return frozenset()
+        running = board.read(self._board)
+        os.close(self._board)
+        self._board = -1
+        return running
 
     def _hang_up(self) -> None:
         if self._signs >= 0:

@@ -13,6 +13,7 @@ from async_job.settings import Settings, cores
 from async_job.store.protocol import Store
 from async_job.worker.active import ActiveRun
 from async_job.worker.beat import Heart
+from async_job.worker.board import Board
 from async_job.worker.children import Children
 from async_job.worker.claimer import Claimer
 from async_job.worker.executor import Executor
@@ -37,6 +38,7 @@ class Worker:
         *,
         children: Children | None,
         on_deadline: Callable[[ActiveRun | None], None] = lambda first: None,
+        board: Board | None = None,
     ) -> None:
         settings = jobs.settings
         self._grace = settings.grace
@@ -51,6 +53,7 @@ class Worker:
             settings.concurrency,
             jobs.retention,
             self._tell_deadline,
+            board,
             trips=_trips(store, settings),
         )
         self._keep_reconciling = partial(keep_reconciling, store, self._claimer, jobs.retention, settings.lease)

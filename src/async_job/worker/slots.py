@@ -1,0 +1,149 @@
+"""The slots of a worker: what runs in them, and the jobs that were claimed ahead of a free one.
+
+While runs are short, a slot that is busy now will be free before a claim is back. So its next jobs are asked for now,
+and wait here for a moment: fewer and larger trips, and a worker that never waits for one. If no slot becomes free soon
+after all, they go back to their queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from async_job.core.job import Job
+from async_job.core.lifecycle import Outcome
+from async_job.store.protocol import BATCH
+from async_job.worker.active import ActiveRun
+from async_job.worker.board import Board
+from async_job.worker.executor import Executor
+
+SHORT: Final = 0.002
+"""Seconds: a slot whose run was shorter than this gets its next jobs ahead."""
+AHEAD: Final = 7
+"""So many, as long as all jobs here and on their way are no more than ``BATCH``: the outcomes and the claim of half of
+them fit into one trip."""
+PACE_KEPT: Final = 0.01
+"""Seconds after which nothing is concluded from the runs that were short."""
+LONGEST_HOLD: Final = 0.1
+"""Seconds for which a claimed job waits for a slot at most, before it goes back: several times as long as short runs
+before it would take."""
+NOT_STARTED: Final = "not_started"
+"""The reason with which it goes back."""
+
+
+class Slots:
+    """``concurrency`` of them. ``active`` holds every run that was put here until its outcome has reached the store,
+    when the owner takes it out. ``on_end`` is told each outcome (``None``: there is nobody to tell), ``on_clock`` of
+    each run with a timeout that starts or ends. ``board`` shows what runs."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        concurrency: int,
+        now: Callable[[], int],
+        on_end: Callable[[ActiveRun, Outcome | None], None],
+        on_clock: Callable[[], None],
+        board: Board,
+    ) -> None:
+        self._executor = executor
+        self._concurrency = concurrency
+        self._now = now
+        self._on_end = on_end
+        self._on_clock = on_clock
+        self._board = board
+        self.active: set[ActiveRun] = set()
+        self._running = 0
+        self._held: deque[tuple[float, ActiveRun]] = deque()
+        self._overdue: asyncio.TimerHandle | None = None
+        self._short = 0
+        """Short runs that ended since the last look."""
+        self._ahead = 0
+        self._ahead_at = 0.0
+
+    @property
+    def free(self) -> int:
+        """How many have nothing to run."""
+        return self._concurrency - self._running
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs to have here or on their way: one for each slot, and more for those whose runs are short."""
+        now = asyncio.get_running_loop().time()
+        if self._short:
+            self._ahead = max(0, min(AHEAD * min(self._short, self._concurrency), BATCH - self._concurrency))
+            self._short, self._ahead_at = 0, now
+        elif now - self._ahead_at > PACE_KEPT:
+            self._ahead = 0
+        return self._concurrency + self._ahead
+
+    @property
+    def taken(self) -> int:
+        """How many jobs run or wait for a slot."""
+        return self._running + len(self._held)
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        """Runs these, each as soon as there is a slot."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for job in jobs:
+            active = ActiveRun(job, self._now)
+            self.active.add(active)
+            if self._running < self._concurrency:
+                self._start(active, loop)
+            else:
+                active.on_stop = partial(self._let_go, active)
+                self._held.append((now, active))
+        if self._held and self._overdue is None:
+            self._watch(now)
+
+    async def go_on(self) -> None:
+        """Lets those run that end without waiting for anything: what they leave to be told goes in one trip."""
+        before = -1
+        while self.taken and self._short > before:
+            before = self._short
+            await asyncio.sleep(0)
+
+    def _start(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
+        self._running += 1
+        active.on_clock = self._on_clock
+        active.start_clock()
+        active.task = loop.create_task(self._run(active, loop))
+
+    async def _run(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
+        cell = self._board.enter(active.job.id)
+        began = loop.time()
+        outcome = await self._executor.run(active)
+        if loop.time() - began < SHORT:
+            self._short += 1
+        self._board.leave(cell)
+        active.ended = True
+        active.stop_clock()
+        self._running -= 1
+        if self._held:
+            _, following = self._held.popleft()
+            following.on_stop = None
+            self._start(following, loop)
+        self._on_end(active, outcome)
+
+    def _let_go(self, active: ActiveRun) -> None:
+        self._held = deque(held for held in self._held if held[1] is not active)
+        active.ended = True
+        self._on_end(active, self._executor.not_started(active, NOT_STARTED))
+
+    def _watch(self, since: float) -> None:
+        """``since``: when the one began to wait that has waited longest."""
+        self._overdue = asyncio.get_running_loop().call_at(since + LONGEST_HOLD, self._look)
+
+    def _look(self) -> None:
+        self._overdue = None
+        late = asyncio.get_running_loop().time() - LONGEST_HOLD
+        for since, active in list(self._held):
+            if since <= late:
+                # Runs have become longer.
+                self._ahead = self._short = 0
+                active.stop()
+        if self._held:
+            self._watch(self._held[0][0])
