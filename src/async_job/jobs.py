@@ -37,7 +37,7 @@ from async_job.settings_sources import Loaded, load
 from async_job.store.open import make_store
 from async_job.store.protocol import IdempotencyKey, Store
 from async_job.submitting import Request, same_again, submit_all
-from async_job.watch import Watcher
+from async_job.watch import Wanted, Watcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -257,13 +257,14 @@ class Jobs:
 
     async def wait(self, id: str, timeout: float | None = None) -> Job:
         """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
-        job = await self.watch(id, lambda job: job.done, timeout)
+        job = await self.watch(id, None, timeout)
         if not job.done:
             raise not_within(job, timeout)
         return job
 
-    async def watch(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job:
-        """The job as soon as ``wanted(job)`` holds, or as it is after ``timeout`` seconds. Raises ``JobNotFound``."""
+    async def watch(self, id: str, wanted: Wanted, timeout: float | None) -> Job:
+        """The job as soon as ``wanted(job)`` holds (``None``: it has ended), or as it is after ``timeout`` seconds.
+        Raises ``JobNotFound``."""
         job = await (await self.watcher()).wait(id, wanted, timeout)
         if job is None:
             raise JobNotFound(id)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from async_job.core.job import Job
+from async_job.core.job import FINISHED, Job
 from async_job.errors import StoreError, StoreUnavailable
 from async_job.logs import get_logger
-from async_job.store.protocol import Store
+from async_job.store.protocol import Entry, Store
 
 REREAD: Final = 1.0
 """Seconds after which a waiter's job is read again in any case: a lost entry costs time, never a hang."""
+
+Wanted = Callable[[Job], bool] | None
+"""How somebody wants a job to be; ``None``: ended, whatever the end."""
 
 log = get_logger()
 
@@ -22,10 +25,20 @@ class Waiter:
 
     __slots__ = ("future", "id", "wanted")
 
-    def __init__(self, id: str, wanted: Callable[[Job], bool], future: asyncio.Future[Job | None]) -> None:
+    def __init__(self, id: str, wanted: Wanted, future: asyncio.Future[Job | None]) -> None:
         self.id = id
         self.wanted = wanted
         self.future = future
+
+    def may_want(self, entry: Entry) -> bool:
+        """Whether it is worth reading the job: while it goes on, there is no need to for who waits for its end."""
+        return self.wanted is not None or entry.state in FINISHED
+
+    def look(self, job: Job | None) -> None:
+        """Wakes the one who waits, if the job is as wanted."""
+        as_wanted = job is None or (job.done if self.wanted is None else self.wanted(job))
+        if as_wanted and not self.future.done():
+            self.future.set_result(job)
 
 
 class Watcher:
@@ -39,7 +52,7 @@ class Watcher:
         """How often the log was read with something new in it."""
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, id: str, wanted: Callable[[Job], bool], timeout: float | None) -> Job | None:
+    async def wait(self, id: str, wanted: Wanted, timeout: float | None) -> Job | None:
         """The job as soon as it is as wanted, or as it is when ``timeout`` seconds have passed. ``None``: not there."""
         loop = asyncio.get_running_loop()
         waiter = Waiter(id, wanted, loop.create_future())
@@ -89,8 +102,7 @@ class Watcher:
                 try:
                     changes = await self._store.changes(cursor, REREAD)
                     everything = changes.reset or loop.time() >= reread_at
-                    ids = list(self._waiting) if everything else list({entry.id for entry in changes.entries})
-                    await self._look(ids)
+                    await self._look(list(self._waiting) if everything else self._concerned(changes.entries))
                     if cursor is None or changes.reset or changes.entries:
                         self._tell()
                     cursor = changes.cursor
@@ -104,6 +116,11 @@ class Watcher:
         finally:
             self._task = None
 
+    def _concerned(self, entries: Sequence[Entry]) -> list[str]:
+        """The jobs among these that somebody may want as they are now."""
+        may = {entry.id for entry in entries for waiter in self._waiting.get(entry.id, ()) if waiter.may_want(entry)}
+        return list(may)
+
     async def _look(self, ids: list[str]) -> None:
         """Reads these jobs and wakes those whose wish has come true."""
         watched = [id for id in ids if id in self._waiting]
@@ -111,8 +128,7 @@ class Watcher:
             return
         for id, job in zip(watched, await self._store.get(watched), strict=True):
             for waiter in self._waiting.get(id, []):
-                if not waiter.future.done() and (job is None or waiter.wanted(job)):
-                    waiter.future.set_result(job)
+                waiter.look(job)
 
     def _tell(self) -> None:
         """Wakes those who wait for any change."""

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from starlette.types import Receive
 
 from async_job.core.job import Job
 from async_job.jobs import Jobs
+from async_job.watch import Wanted
 from async_job.web.body import ClientGone
 from async_job.web.closing import Closing
 
 
-async def wait_for(
-    jobs: Jobs, id: str, wanted: Callable[[Job], bool], seconds: float, receive: Receive, closing: Closing
-) -> Job:
-    """The job as soon as ``wanted(job)`` holds, or as it is after ``seconds``, or when the server closes.
+async def wait_for(jobs: Jobs, id: str, wanted: Wanted, seconds: float, receive: Receive, closing: Closing) -> Job:
+    """The job as soon as ``wanted(job)`` holds (``None``: it has ended), or as it is after ``seconds``, or when the
+    server closes.
 
     Raises:
         ClientGone: the client did not wait so long.
     """
     job = await jobs.get(id)
-    if wanted(job) or seconds <= 0:
+    if (job.done if wanted is None else wanted(job)) or seconds <= 0:
         return job
     watch = asyncio.create_task(jobs.watch(id, wanted, seconds))
     gone = asyncio.create_task(left(receive))
@@ -45,10 +44,6 @@ async def left(receive: Receive) -> None:
     """Returns when the client has closed its connection; what comes before that is the rest of the request."""
     while (await receive())["type"] != "http.disconnect":
         continue
-
-
-def is_done(job: Job) -> bool:
-    return job.done
 
 
 def applied(wait: float) -> tuple[bytes, bytes]:

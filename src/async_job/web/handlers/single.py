@@ -34,11 +34,11 @@ class SingleJob:
             job = visible(scope, await self._jobs.get(path_job(scope)))
         else:
 
-            def is_wanted(job: Job) -> bool:
-                return job.done if known is None else not matches_etag(known, etag(job))
+            def is_another(job: Job) -> bool:
+                return not matches_etag(known, etag(job))
 
             id = await self._own(scope)
-            job = await wait_for(self._jobs, id, is_wanted, wait, receive, self._closing)
+            job = await wait_for(self._jobs, id, None if known is None else is_another, wait, receive, self._closing)
             headers.append(applied(wait))
         return await self._answers.single(scope, job, 304 if matches_etag(known, etag(job)) else 200, headers)
 

@@ -22,7 +22,7 @@ from async_job.web.intake import Intake
 from async_job.web.job_answer import JobAnswers
 from async_job.web.request import path_job, wait_within
 from async_job.web.schemas import Submission
-from async_job.web.waiting import applied, is_done, wait_for
+from async_job.web.waiting import applied, wait_for
 
 EMPTY_INPUT: Final = b"{}"
 
@@ -78,7 +78,7 @@ class Submissions:
 
     async def _wait(self, job: Job, seconds: float, receive: Receive) -> Job:
         try:
-            return await wait_for(self._jobs, job.id, is_done, seconds, receive, self._closing)
+            return await wait_for(self._jobs, job.id, None, seconds, receive, self._closing)
         except (StoreUnavailable, JobNotFound):
             # The job is stored, and a client that heard of an error would send it again.
             return job
