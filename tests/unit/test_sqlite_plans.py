@@ -12,19 +12,21 @@ from async_job.store.sqlite import statements
 from async_job.store.sqlite.connection import connect_writer
 from async_job.store.sqlite.migrate import migrate
 from async_job.store.sqlite.statements import SQL
+from async_job.store.sqlite.writer import INSERTED
 
 FIELDS = ("state", "reason", "updated_at", "finished_at", "kept_until", "result", "error", "token", "scheduled_for")
 # `check` and `repair` look at everything, that is what they are for.
-OTHERS = ("check.", "repair.", "apply.apply", "scan.")
+OTHERS = ("check.", "repair.", "apply.apply", "scan.", "submit.insert")
 STATEMENTS = {name: text for name, text in SQL.items() if not name.startswith(OTHERS)}
 STATEMENTS["apply.apply"] = statements.apply(FIELDS)
+STATEMENTS["submit.insert"] = statements.submit(INSERTED)
 STATEMENTS |= {
     f"scan.{state}{way}": statements.scan(state, way == "-newest") for state in State for way in ("", "-newest")
 }
 
 SMALL = re.compile(
     r"SCAN (CONSTANT ROW|workers|tally|queues|jobs USING INDEX jobs_held|deliveries USING INDEX deliveries_newest)\b"
-    r"|SCAN \(subquery-\d+\)$"
+    r"|SCAN \(subquery-\d+\)$|SCAN \d+-ROW VALUES CLAUSE$"
 )
 """What may be walked through: a row a worker, a row a queue, a row a running job; and from an end up to a limit."""
 

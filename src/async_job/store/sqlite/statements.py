@@ -39,6 +39,13 @@ SQL: Final = _statements()
 
 
 @cache
+def submit(jobs: int) -> str:
+    """The insert of so many jobs."""
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    return SQL["submit.insert"].replace("{rows}", ", ".join([row] * jobs))
+
+
+@cache
 def apply(fields: tuple[str, ...]) -> str:
     """The guarded write of these fields. Decisions write a handful of different sets of them."""
     unknown = set(fields) - set(COLUMNS)

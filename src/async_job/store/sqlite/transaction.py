@@ -11,6 +11,8 @@ import os
 import resource
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from async_job.store.sqlite.connection import BUSY_TIMEOUT, is_full, translated
 from async_job.store.sqlite.lane import Methods
 from async_job.store.sqlite.turnstile import Turnstile
 
+METHOD: Final = attrgetter("method")
 RESERVE: Final = 16 * 1024 * 1024
 """Bytes that submits leave free, for the outcomes of what was already accepted."""
 CHECKPOINT_PAGES: Final = 1_000
@@ -72,29 +75,44 @@ class Transactions:
 
     def _write(self, group: Sequence[Request]) -> list[Any]:
         try:
-            return self._transaction(group, self._answer)
+            return self._transaction(group, self._answers)
         except apsw.BusyError:
             raise
         except Exception as error:  # noqa: BLE001 - it is found again, and handed to the caller whose it is
             if isinstance(error, apsw.Error) and is_full(error):
                 self._refusal = translated(error, self._path)
                 self._free_log()
-            return self._transaction(group, self._answer_apart)
+            return self._transaction(group, self._answers_apart)
 
     def _free_log(self) -> None:
         """Makes room in the log for what is written without the submits; that fails by itself if there is none."""
         with suppress(apsw.Error):
             self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
 
-    def _transaction(self, group: Sequence[Request], answer: Callable[[Request], Any]) -> list[Any]:
+    def _transaction(self, group: Sequence[Request], answer: Callable[[Sequence[Request]], list[Any]]) -> list[Any]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            answers = [answer(request) for request in group]
+            answers = answer(group)
             self._connection.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         return answers
+
+    def _answers(self, group: Sequence[Request]) -> list[Any]:
+        """In order. Submits that stand side by side are done as one."""
+        answers: list[Any] = []
+        for method, alike in groupby(group, METHOD):
+            if method == "submit" and self._refusal is None:
+                submits = [request.argument for request in alike]
+                each = iter(self._methods[method](list(chain.from_iterable(submits))))
+                answers += [list(islice(each, len(submit))) for submit in submits]
+            else:
+                answers += map(self._answer, alike)
+        return answers
+
+    def _answers_apart(self, group: Sequence[Request]) -> list[Any]:
+        return [self._answer_apart(request) for request in group]
 
     def _answer(self, request: Request) -> Any:
         if self._refusal is not None and request.method == "submit":

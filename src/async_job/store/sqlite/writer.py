@@ -41,6 +41,8 @@ from async_job.store.sqlite.statements import SQL
 from async_job.store.sqlite.transaction import Transactions
 from async_job.store.sqlite.turnstile import Turnstile
 
+INSERTED: Final = 16
+"""So many jobs go into one statement: while it runs, the event loop does, and each statement hands over twice."""
 TRIM_EACH: Final = 1_000
 """After about so many items the change log is cut to its newest entries."""
 
@@ -132,8 +134,11 @@ class Writer:
 
     def _insert(self, jobs: Sequence[Job]) -> set[str]:
         """The ids of those that were not there, and whose unique keys are free."""
-        rows = self._connection.executemany(SQL["submit.insert"], [row_of(job) for job in jobs])
-        inserted = {str(id) for (id,) in rows}
+        inserted: set[str] = set()
+        for start in range(0, len(jobs), INSERTED):
+            some = jobs[start : start + INSERTED]
+            values = [value for job in some for value in row_of(job)]
+            inserted.update(id for (id,) in self._execute(statements.submit(len(some)), values))
         if inserted:
             self.ready = True
             self._log_changes(len(inserted))

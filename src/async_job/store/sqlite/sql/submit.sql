@@ -1,5 +1,5 @@
--- : insert
-INSERT INTO jobs ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING id;
+-- : insert — of some jobs at once
+INSERT INTO jobs ({columns}) VALUES {rows} ON CONFLICT DO NOTHING RETURNING id;
 
 -- : holder — the live job that holds the unique key
 SELECT id FROM jobs WHERE type = ? AND unique_key = ? AND unique_key IS NOT NULL AND finished_at IS NULL;
