@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -58,14 +59,14 @@ async def submit_all(
 ) -> list[Accepted | AsyncJobError]:
     """Stores a job for each request; one answer each, in order. What is wrong with one does not hold up the others."""
     now = store.now()
-    wrong: Sequence[AsyncJobError | None] = [None] * len(requests)
+    wrong: Iterable[AsyncJobError | None] = repeat(None)
     targets = [request.options.webhook for request in requests]
-    if targets != wrong:
+    if targets.count(None) < len(targets):
         wrong = await check_targets(store, targets, settings)
     made: list[Job | AsyncJobError] = []
     jobs: list[Job] = []
     keys: list[IdempotencyKey | None] = []
-    for request, error in zip(requests, wrong, strict=True):
+    for request, error in zip(requests, wrong, strict=False):
         job = error or _make(request, now)
         made.append(job)
         if isinstance(job, Job):

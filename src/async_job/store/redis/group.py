@@ -24,7 +24,8 @@ class Batch:
 
     def __init__(self, read: Callable[[Any, Any], Any]) -> None:
         self._read = read
-        self._shares: list[tuple[Request, Any]] = []
+        self._requests: list[Request] = []
+        self._items: list[Any] = []
         self.drafts: dict[Field, Draft] = {}
 
     def take(self, request: Request, item: Any, draft: Draft) -> bool:
@@ -33,17 +34,18 @@ class Batch:
         if draft[0] in self.drafts or len(self.drafts) == BATCH:
             return False
         self.drafts[draft[0]] = draft
-        self._shares.append((request, item))
+        self._requests.append(request)
+        self._items.append(item)
         return True
 
     def settle(self, reply: list[Any]) -> None:
-        for (request, item), answer in zip(self._shares, reply, strict=True):
+        for request, item, answer in zip(self._requests, self._items, reply, strict=True):
             request.answers.append(self._read(item, answer))
             if len(request.answers) == len(request.argument):
                 request.answer(request.answers)
 
     def fail(self, error: BaseException) -> None:
-        for request, _ in self._shares:
+        for request in self._requests:
             request.fail(error)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -84,10 +84,10 @@ def draft_submission(declared: Declared, submission: Submission) -> Draft:
     ]
 
 
-def _more_of_submission(declared: Declared, job: Job, key: IdempotencyKey | None) -> list[Field]:
+def _more_of_submission(declared: Declared, job: Job, key: IdempotencyKey | None) -> Sequence[Field]:
     """What few jobs have."""
     if job.start_by is None and job.unique_key is None and key is None:
-        return []
+        return ()
     more: list[Field] = ["" if job.start_by is None else job.start_by, declared.unique(job)]
     if key is None:
         return [*more, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -51,7 +51,7 @@ class Trips:
                 raise StoreUnavailable("the store is not open: call open() first")
             raise ForkError("this store was opened in another process: open one of its own after the fork")
 
-    def script(self, name: str, keys: Sequence[Field] = (), arguments: Sequence[Field] = ()) -> tuple[Field, ...]:
+    def script(self, name: str, keys: Sequence[Field] = (), arguments: Iterable[Field] = ()) -> tuple[Field, ...]:
         """The command that runs a script, at the store's time."""
         return scripts.call(name, self._keys, self._time.given(), keys, arguments)
 
@@ -99,7 +99,7 @@ class Trips:
         await self._link.exchange(commands)
 
     def _batched(self, method: str, declared: transitions.Declared, batch: Batch) -> Command:
-        arguments = (len(batch.drafts), *chain.from_iterable(batch.drafts.values()))
+        arguments = chain((len(batch.drafts),), *batch.drafts.values())
         return Command(
             self.script(method, tuple(declared), arguments),
             self._timed(lambda reply: batch.settle(reply[1:])),
