@@ -24,8 +24,8 @@ class Batch:
 
     def __init__(self, read: Callable[[Any, Any], Any]) -> None:
         self._read = read
-        self._requests: list[Request] = []
-        self._items: list[Any] = []
+        self._shares: list[tuple[Request, Any]] = []
+        self._requests: dict[Request, None] = {}
         self.drafts: dict[Field, Draft] = {}
 
     def take(self, request: Request, item: Any, draft: Draft) -> bool:
@@ -34,13 +34,14 @@ class Batch:
         if draft[0] in self.drafts or len(self.drafts) == BATCH:
             return False
         self.drafts[draft[0]] = draft
-        self._requests.append(request)
-        self._items.append(item)
+        self._shares.append((request, item))
+        self._requests[request] = None
         return True
 
     def settle(self, reply: list[Any]) -> None:
-        for request, item, answer in zip(self._requests, self._items, reply, strict=True):
+        for (request, item), answer in zip(self._shares, reply, strict=True):
             request.answers.append(self._read(item, answer))
+        for request in self._requests:
             if len(request.answers) == len(request.argument):
                 request.answer(request.answers)
 
