@@ -1,9 +1,10 @@
 """`overdue`: jobs that were not started by their deadline."""
 
 from async_job.clock import ManualClock
-from async_job.core.lifecycle import CancelRequested, Overdue, Released, RetryRequested
+from async_job.core.job import State
+from async_job.core.lifecycle import CancelRequested, NotStarted, Overdue, Released, RetryRequested
 from async_job.store.protocol import Store
-from support.jobs import HOUR, make_job, run, submit, tell
+from support.jobs import HOUR, claim, make_job, read, run, submit, tell
 
 
 async def test_from_the_deadline_on(store: Store, clock: ManualClock) -> None:
@@ -57,3 +58,27 @@ async def test_more_than_a_batch(store: Store, clock: ManualClock) -> None:
     while jobs := await store.overdue(250):
         expired += [(await tell(store, job, Overdue())).id for job in jobs]
     assert expired == names
+
+
+async def test_what_was_claimed_and_not_begun_keeps_its_deadline(store: Store, clock: ManualClock) -> None:
+    [job] = await run(store, "a", start_by=clock.now() + 1_000)
+    job = await tell(store, job, NotStarted(job.token or ""))
+    assert (job.state, job.attempt, job.started_at, job.attempts) == (State.QUEUED, 0, None, ())
+    assert await read(store, "a") == job
+    assert await store.overdue(10) == []
+    clock.advance(1)
+    assert [found.id for found in await store.overdue(10)] == ["a"]
+    assert await claim(store, 2) == []
+    assert await store.check() == []
+
+
+async def test_what_was_begun_before_has_none(store: Store, clock: ManualClock) -> None:
+    [job] = await run(store, "a", start_by=clock.now() + 1_000)
+    await tell(store, job, Released(job.token or ""))
+    [job] = await claim(store, 2)
+    job = await tell(store, job, NotStarted(job.token or ""))
+    assert (job.attempt, len(job.attempts)) == (1, 1)
+    clock.advance(1)
+    assert await store.overdue(10) == []
+    assert [found.id for found in await claim(store, 3)] == ["a"]
+    assert await store.check() == []

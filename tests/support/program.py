@@ -22,6 +22,7 @@ from async_job.core.lifecycle import (
     Failed,
     LeaseLapsed,
     NotKnown,
+    NotStarted,
     Overdue,
     Released,
     Retention,
@@ -62,6 +63,7 @@ EVENTS: dict[str, Callable[[str], Event]] = {
     ),
     "stopped": lambda token: Stopped(token, Progress(1, 3), LINES),
     "released": lambda token: Released(token),
+    "not started": lambda token: NotStarted(token),
     "released for a neighbour": lambda token: Released(token, "neighbour", Progress(1), LINES),
     "not known": lambda token: NotKnown(token),
     "crashed": lambda token: Crashed(token, "signal 9", alone=True),
@@ -532,7 +534,9 @@ def follows(before: Job | None, job: Job) -> None:
     # Log lines alone raise no version.
     assert job.version > before.version or job == replace(before, logged=job.logged)
     assert job.logged >= before.logged
-    assert job.attempt >= before.attempt
+    # What was claimed and not begun is none.
+    undone = before.state is State.RUNNING and job.started_at is None
+    assert job.attempt >= before.attempt - undone
     if before.state in FINISHED and job.state in FINISHED:
         assert job.result == before.result
     if job.attempt == before.attempt and before.state is State.RUNNING and before.cancel_requested_at is not None:

@@ -17,6 +17,7 @@ from async_job.core.lifecycle import (
     Failed,
     LeaseLapsed,
     NotKnown,
+    NotStarted,
     Outcome,
     Overdue,
     Released,
@@ -43,6 +44,7 @@ EVENTS: dict[str, Event] = {
     "stopped": Stopped(TOKEN),
     "released": Released(TOKEN),
     "released for a neighbour": Released(TOKEN, "neighbour"),
+    "not started": NotStarted(TOKEN),
     "not known": NotKnown(TOKEN),
     "crashed": Crashed(TOKEN, "signal 9", alone=True),
     "crashed with others": Crashed(TOKEN, "signal 9", alone=False),
@@ -61,6 +63,7 @@ RUNNING = {
     "stopped": (State.CANCELLED, "cancelled"),
     "released": (State.QUEUED, "shutdown"),
     "released for a neighbour": (State.QUEUED, "neighbour"),
+    "not started": (State.QUEUED, "not_started"),
     "not known": (State.SCHEDULED, "unknown_type"),
     "crashed": (State.QUEUED, "crashed"),
     "crashed with others": (State.QUEUED, "suspect"),
@@ -347,7 +350,7 @@ class TestCancel:
         assert (job.state, job.cancel_requested_at, job.kept_until) == (State.CANCELLED, 5, NOW + DAY)
         assert job.error is not None
         assert job.error.kind is ErrorKind.CANCELLED
-        assert job.attempts[-1].reason == "cancelled"
+        assert name == "not started" or job.attempts[-1].reason == "cancelled"
 
     @pytest.mark.parametrize(
         ("event", "failures", "crashes"),
@@ -467,12 +470,20 @@ class TestRetention:
 
 
 class TestAttempts:
-    @pytest.mark.parametrize("name", [name for name in OF_A_RUN if name not in ("succeeded", "not known")])
+    @pytest.mark.parametrize(
+        "name", [name for name in OF_A_RUN if name not in ("succeeded", "not started", "not known")]
+    )
     def test_each_run_that_did_not_succeed_is_kept(self, name: str) -> None:
         (attempt,) = after(job_in(State.RUNNING), EVENTS[name]).attempts
         assert (attempt.number, attempt.worker) == (1, "w")
         assert (attempt.started_at, attempt.ended_at) == (NOW - 5_000, NOW)
         assert attempt.reason
+
+    @pytest.mark.parametrize("cancelled", [None, 5])
+    def test_what_was_not_begun_is_none(self, cancelled: int | None) -> None:
+        job = after(job_in(State.RUNNING, attempt=3, cancel_requested_at=cancelled), NotStarted(TOKEN))
+        assert (job.attempt, job.started_at, job.attempts, job.failures, job.crashes) == (2, None, (), 0, 0)
+        assert (job.error is None) == (cancelled is None)
 
     def test_the_newest_fifty_stay(self) -> None:
         job = job_in(State.RUNNING)

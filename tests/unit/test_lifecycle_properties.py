@@ -17,6 +17,7 @@ from async_job.core.lifecycle import (
     Failed,
     LeaseLapsed,
     NotKnown,
+    NotStarted,
     Outcome,
     Overdue,
     Released,
@@ -89,6 +90,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Failed, tokens, errors, st.none() | st.integers(0, 2**40), st.booleans(), progress, lines),
     st.builds(Stopped, tokens, progress, lines),
     st.builds(Released, tokens, st.sampled_from(("shutdown", "neighbour")), progress, lines),
+    st.builds(NotStarted, tokens),
     st.builds(NotKnown, tokens),
     st.builds(Crashed, tokens, st.text(max_size=5), st.booleans()),
     st.builds(LeaseLapsed, tokens),
@@ -128,7 +130,9 @@ def test_a_change_is_as_the_rules_allow(job: Job, event: Event, now: int, retent
     if change is None or isinstance(change, Refused):
         return
     after = replace(job, **change.fields)
-    assert change.fields.keys() <= ATTRIBUTES - FIXED
+    undone = {"attempt", "started_at"} if isinstance(event, NotStarted) else set()
+    assert change.fields.keys() - undone <= ATTRIBUTES - FIXED
+    assert after.attempt == job.attempt - bool(undone)
     assert after.state in ALLOWED[job.state]
     assert (after.updated_at, after.reason) == (now, change.fields["reason"])
     assert change.guard.state is job.state

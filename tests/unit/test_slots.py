@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from async_job.core.job import Job
-from async_job.core.lifecycle import Outcome, Released, Stopped, Succeeded
+from async_job.core.lifecycle import NotStarted, Outcome, Succeeded
 from async_job.store.protocol import BATCH
 from async_job.worker import slots
 from async_job.worker.active import ActiveRun
-from async_job.worker.board import Board
 from async_job.worker.executor import Executor
-from async_job.worker.slots import AHEAD, NOT_STARTED, Slots
+from async_job.worker.slots import AHEAD, Slots
 from support.jobs import make_job
 from support.until import until
 
@@ -26,7 +25,7 @@ class Worker:
         self.running: dict[str, asyncio.Future[bytes]] = {}
         self.told: dict[str, Outcome | None] = {}
         executor = Executor({"work": object()}, self._run, lambda: 0)  # type: ignore[dict-item]
-        self.slots = Slots(executor, slots, lambda: 0, self._note, lambda: None, Board(slots))
+        self.slots = Slots(executor, slots, lambda: 0, self._note, lambda: None)
 
     async def _run(self, _: Any, active: ActiveRun) -> bytes:
         self.running[active.job.id] = asyncio.get_running_loop().create_future()
@@ -59,7 +58,8 @@ def held(id: str) -> Job:
 
 @pytest.fixture(autouse=True)
 def every_run_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "SHORT", 60.0)
+    for name in ("SHORT", "AHEAD_TIME", "LONGEST_TURN"):
+        monkeypatch.setattr(slots, name, 1e6)
 
 
 async def test_no_more_run_than_there_are_slots_and_the_others_follow_in_order() -> None:
@@ -123,20 +123,21 @@ async def test_what_finds_no_slot_soon_goes_back(monkeypatch: pytest.MonkeyPatch
     worker = Worker()
     await worker.put("abcde")
     await until(lambda: worker.slots.taken == SLOTS)
-    assert worker.told == {id: Released("w:1", NOT_STARTED) for id in "de"}
+    assert worker.told == {id: NotStarted("w:1") for id in "de"}
     assert worker.slots.capacity == SLOTS
     await worker.end("a", "b", "c")
     assert not worker.running
 
 
 @pytest.mark.parametrize(
-    ("mark", "outcome"), [("cancel_asked", Stopped("w:1")), ("lost", None), ("timed_out", Released("w:1", NOT_STARTED))]
+    ("mark", "outcome"), [("cancel_asked", NotStarted("w:1")), ("lost", None), ("cancelled", NotStarted("w:1"))]
 )
 async def test_one_that_waits_is_stopped(mark: str, outcome: Outcome | None) -> None:
     worker = Worker()
     await worker.put("abcd")
     waiting = worker.find("d")
-    setattr(waiting, mark, True)
+    if mark != "cancelled":
+        setattr(waiting, mark, True)
     waiting.stop()
     assert worker.told == {"d": outcome}
     assert waiting.ended
@@ -151,8 +152,40 @@ async def test_runs_that_wait_for_nothing_end_before_anything_is_told() -> None:
         return b"1"
 
     executor = Executor({"work": object()}, at_once, lambda: 0)  # type: ignore[dict-item]
-    worker = Slots(executor, 2, lambda: 0, lambda active, _: told.append(active.job.id), lambda: None, Board(2))
+    worker = Slots(executor, 2, lambda: 0, lambda active, _: told.append(active.job.id), lambda: None)
     worker.put([held(id) for id in "abcdefg"])
     await worker.go_on()
     assert told == [*"abcdefg"]
     await worker.go_on()
+
+
+async def test_one_that_is_stopped_between_two_turns_does_not_run() -> None:
+    worker = Worker(1)
+    await worker.put("ab")
+    following = worker.find("b")
+    worker.running["a"].set_result(b"1")
+    await asyncio.sleep(0)
+    assert isinstance(worker.told["a"], Succeeded)
+    # It has its slot, and has not begun.
+    assert not worker.running
+    following.cancel_asked = True
+    following.stop()
+    await asyncio.sleep(0)
+    assert not worker.running
+    assert worker.told["b"] == NotStarted("w:1")
+
+
+async def test_no_more_are_taken_ahead_than_will_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "AHEAD_TIME", 0.0)
+    worker = Worker()
+    await worker.put("abc")
+    await worker.end("a", "b", "c")
+    assert worker.slots.capacity == SLOTS
+
+
+async def test_outcomes_are_not_held_back_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "LONGEST_TURN", -1.0)
+    worker = Worker()
+    await worker.put("abc")
+    await worker.slots.go_on()
+    assert not worker.told

@@ -88,6 +88,12 @@ class Released(Struct, frozen=True):
     log: tuple[LogLine, ...] = ()
 
 
+class NotStarted(Struct, frozen=True):
+    """The worker gives a job back that it has claimed and not begun: as if it had not been claimed."""
+
+    token: str
+
+
 class NotKnown(Struct, frozen=True):
     """The worker has no function of the job's type."""
 
@@ -123,7 +129,7 @@ class Overdue(Struct, frozen=True):
     """The job's deadline to start has passed."""
 
 
-Outcome = Succeeded | Failed | Stopped | Released | NotKnown | Crashed
+Outcome = Succeeded | Failed | Stopped | Released | NotStarted | NotKnown | Crashed
 Event = Outcome | LeaseLapsed | CancelRequested | RetryRequested | Overdue
 
 
@@ -167,6 +173,8 @@ def _end_run(job: Job, event: Outcome | LeaseLapsed, now: int, retention: Retent
             return _fail(job, event, now, retention)
         case Released():
             return _give_back(job, event, event.reason, now, retention)
+        case NotStarted():
+            return _not_started(job, event, now, retention)
         case NotKnown():
             return _not_known(job, event, now, retention)
         case Crashed():
@@ -242,6 +250,18 @@ def _give_back(job: Job, event: Released, reason: str, now: int, retention: Rete
     else:
         fields = _state(State.QUEUED, reason, now)
         fields["attempts"] = _attempts(job, reason, now, None)
+    return _outcome(job, event, fields)
+
+
+def _not_started(job: Job, event: NotStarted, now: int, retention: Retention) -> Change:
+    """It was no attempt: a deadline to start, if it has one, goes on."""
+    if job.cancel_requested_at is not None:
+        fields = _end(State.CANCELLED, "cancelled", now, retention)
+        fields["error"] = ErrorInfo(kind=ErrorKind.CANCELLED, message="cancelled before it started", at=now)
+    else:
+        fields = _state(State.QUEUED, "not_started", now)
+    fields["attempt"] = job.attempt - 1
+    fields["started_at"] = None
     return _outcome(job, event, fields)
 
 

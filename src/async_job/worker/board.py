@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from typing import Final
 
 CELL: Final = 64
@@ -26,13 +27,22 @@ def create(cells: int) -> int:
     Raises:
         OSError: the system gives none.
     """
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("async-job")
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.truncate(fd, cells * CELL)
+    fd = _unnamed_file()
+    try:
+        os.truncate(fd, cells * CELL)
+    except OSError:
+        os.close(fd)
+        raise
     return fd
+
+
+def _unnamed_file() -> int:
+    if hasattr(os, "memfd_create"):
+        # Some sandboxes have it and refuse it.
+        with suppress(OSError):
+            return os.memfd_create("async-job")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def read(fd: int) -> frozenset[bytes]:

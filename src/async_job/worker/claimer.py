@@ -17,7 +17,6 @@ from async_job.errors import LeaseOver, Lost, StoreError
 from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
-from async_job.worker.board import Board
 from async_job.worker.claims import Claims
 from async_job.worker.executor import Executor
 from async_job.worker.failure_log import log_failure
@@ -35,8 +34,8 @@ log = get_logger()
 
 class Claimer:
     """Keeps up to ``concurrency`` runs going. ``active`` holds every job from its claim until its outcome has reached
-    the store. ``on_deadline`` is called when a run with a timeout starts or ends. ``board`` shows what runs. ``trips``:
-    how many may be in flight."""
+    the store. ``on_deadline`` is called when a run with a timeout starts or ends. ``trips``: how many may be in
+    flight."""
 
     def __init__(
         self,
@@ -48,7 +47,6 @@ class Claimer:
         concurrency: int,
         retention: Retention,
         on_deadline: Callable[[], None] = lambda: None,
-        board: Board | None = None,
         *,
         trips: int = 1,
     ) -> None:
@@ -58,7 +56,7 @@ class Claimer:
         self._strict = strict
         self._most_trips = trips
         self._retention = retention
-        self._slots = Slots(executor, concurrency, store.now, self._end, on_deadline, board or Board(concurrency))
+        self._slots = Slots(executor, concurrency, store.now, self._end, on_deadline)
         self.active = self._slots.active
         self._ended: list[tuple[ActiveRun, Outcome]] = []
         self.claims = Claims()
@@ -115,7 +113,9 @@ class Claimer:
         if not self._ended and claim is None:
             return False
         self._hungry = self._hungry and claim is None
-        ended, self._ended = self._ended[:share], self._ended[share:]
+        # What is left of a time with more jobs goes in as few trips as it would have gone then.
+        told = min(max(share, -(-len(self._ended) // self._most_trips)), BATCH)
+        ended, self._ended = self._ended[:told], self._ended[told:]
         self._trips.add(asyncio.get_running_loop().create_task(self._travel(ended, claim)))
         return True
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from async_job.core.job import ErrorInfo, ErrorKind
-from async_job.core.lifecycle import Crashed, Failed, NotKnown, Outcome, Released, Stopped, Succeeded
+from async_job.core.lifecycle import Crashed, Failed, NotKnown, NotStarted, Outcome, Released, Stopped, Succeeded
 from async_job.errors import InvalidResult, OutdatedInput
 from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
@@ -53,11 +53,9 @@ class Executor:
             outcome = Succeeded(active.token, result)
         return self._with_last_words(active, self._in_time(active, outcome))
 
-    def not_started(self, active: ActiveRun, reason: str) -> Outcome | None:
-        """The outcome of a run that was stopped before it began; ``reason``: why, if nobody asked for it."""
-        if active.lost:
-            return None
-        return Stopped(active.token) if active.cancel_asked else Released(active.token, reason)
+    def not_started(self, active: ActiveRun) -> Outcome | None:
+        """The outcome of a run that was stopped before it began."""
+        return None if active.lost else NotStarted(active.token)
 
     def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
         """Why the function was cancelled; nobody asked for it: the function did it itself, as by a bare raise."""
@@ -84,7 +82,7 @@ class Executor:
         """The progress and lines that no beat has taken go with the outcome."""
         if active.lost:
             return None
-        if not active.has_news or isinstance(outcome, NotKnown | Crashed):
+        if not active.has_news or isinstance(outcome, NotKnown | NotStarted | Crashed):
             return outcome
         progress, lines = active.take()
         match outcome:

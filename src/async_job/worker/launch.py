@@ -25,9 +25,9 @@ class Launch(Struct, frozen=True, kw_only=True):
 
     ``worker`` is the id that the supervisor has enrolled for it (empty: it claims nothing). ``signs_fd`` is the end of
     a pipe to write signs of life to, ``life_fd`` the end of one to read: end of file means that the supervisor is
-    gone. ``listen_fd`` is a bound, listening socket, ``board_fd`` the file of a
-    worker's ``Board``. ``channel_fd`` is the socket of a child process to its worker. In
-    ``folder`` the target is found, if that is not the current one; processes that the child starts inherit it.
+    gone. ``listen_fd`` is a bound, listening socket, ``board_fd`` the file of a worker's ``Board``, ``channel_fd`` the
+    socket of a child process to its worker. In ``folder`` the target is found, if that is not the current one;
+    processes that the child starts inherit it.
     """
 
     target: str | None

@@ -14,6 +14,7 @@ from typing import Any
 from async_job.context import Context
 from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
+from async_job.worker.board import Board
 from async_job.worker.children import Children
 
 AnyFunction = JobFunction[..., Any, Any]
@@ -21,11 +22,14 @@ AnyFunction = JobFunction[..., Any, Any]
 
 class Runners:
     """The three of them, for one worker process. Without ``children`` (a worker inside an application that wants no
-    processes) what should run in a process of its own runs in a thread."""
+    processes) what should run in a process of its own runs in a thread. ``board`` shows what runs in this process."""
 
-    def __init__(self, concurrency: int, max_result: int, children: Children | None) -> None:
+    def __init__(
+        self, concurrency: int, max_result: int, children: Children | None, board: Board | None = None
+    ) -> None:
         self._max_result = max_result
         self._children = children
+        self._board = board or Board(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="async-job")
 
     async def run(self, function: AnyFunction, active: ActiveRun) -> bytes:
@@ -38,6 +42,13 @@ class Runners:
         """
         if self._children is not None and (active.job.suspect or function.runner == "process"):
             return await self._run_in_child(self._children, active)
+        cell = self._board.enter(active.job.id)
+        try:
+            return await self._run_here(function, active)
+        finally:
+            self._board.leave(cell)
+
+    async def _run_here(self, function: AnyFunction, active: ActiveRun) -> bytes:
         context = Context(active.job.id, active.job.attempt, active)
         args, kwargs = function.input.arguments(active.job.input, context)
         if function.runner == "async":

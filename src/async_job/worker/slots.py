@@ -8,6 +8,7 @@ after all, they go back to their queue.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +18,6 @@ from async_job.core.job import Job
 from async_job.core.lifecycle import Outcome
 from async_job.store.protocol import BATCH
 from async_job.worker.active import ActiveRun
-from async_job.worker.board import Board
 from async_job.worker.executor import Executor
 
 SHORT: Final = 0.002
@@ -25,19 +25,20 @@ SHORT: Final = 0.002
 AHEAD: Final = 7
 """So many, as long as all jobs here and on their way are no more than ``BATCH``: the outcomes and the claim of half of
 them fit into one trip."""
+AHEAD_TIME: Final = 0.02
+"""Nor more than will have ended within so many seconds, if short runs go on to end as they just did."""
 PACE_KEPT: Final = 0.01
 """Seconds after which nothing is concluded from the runs that were short."""
 LONGEST_HOLD: Final = 0.1
-"""Seconds for which a claimed job waits for a slot at most, before it goes back: several times as long as short runs
-before it would take."""
-NOT_STARTED: Final = "not_started"
-"""The reason with which it goes back."""
+"""Seconds for which a claimed job waits for a slot at most, before it goes back."""
+LONGEST_TURN: Final = 0.005
+"""Seconds for which outcomes are held back so that more go with them."""
 
 
 class Slots:
     """``concurrency`` of them. ``active`` holds every run that was put here until its outcome has reached the store,
-    when the owner takes it out. ``on_end`` is told each outcome (``None``: there is nobody to tell), ``on_clock`` of
-    each run with a timeout that starts or ends. ``board`` shows what runs."""
+    when the owner takes it out. ``on_end`` is told each outcome (``None``: there is nobody to tell), ``on_clock`` when
+    runs with a timeout have started or ended."""
 
     def __init__(
         self,
@@ -46,14 +47,12 @@ class Slots:
         now: Callable[[], int],
         on_end: Callable[[ActiveRun, Outcome | None], None],
         on_clock: Callable[[], None],
-        board: Board,
     ) -> None:
         self._executor = executor
         self._concurrency = concurrency
         self._now = now
         self._on_end = on_end
         self._on_clock = on_clock
-        self._board = board
         self.active: set[ActiveRun] = set()
         self._running = 0
         self._held: deque[tuple[float, ActiveRun]] = deque()
@@ -61,7 +60,7 @@ class Slots:
         self._short = 0
         """Short runs that ended since the last look."""
         self._ahead = 0
-        self._ahead_at = 0.0
+        self._ahead_at = self._looked_at = 0.0
 
     @property
     def free(self) -> int:
@@ -71,12 +70,15 @@ class Slots:
     @property
     def capacity(self) -> int:
         """How many jobs to have here or on their way: one for each slot, and more for those whose runs are short."""
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         if self._short:
-            self._ahead = max(0, min(AHEAD * min(self._short, self._concurrency), BATCH - self._concurrency))
+            soon = int(AHEAD_TIME * self._short / (now - self._looked_at))
+            most = min(AHEAD * min(self._short, self._concurrency), BATCH - self._concurrency)
+            self._ahead = max(0, min(soon, most))
             self._short, self._ahead_at = 0, now
         elif now - self._ahead_at > PACE_KEPT:
             self._ahead = 0
+        self._looked_at = now
         return self._concurrency + self._ahead
 
     @property
@@ -96,42 +98,46 @@ class Slots:
             else:
                 active.on_stop = partial(self._let_go, active)
                 self._held.append((now, active))
+        if any(job.timeout is not None for job in jobs):
+            self._on_clock()
         if self._held and self._overdue is None:
             self._watch(now)
 
     async def go_on(self) -> None:
         """Lets those run that end without waiting for anything: what they leave to be told goes in one trip."""
-        before = -1
-        while self.taken and self._short > before:
+        before, until = -1, time.perf_counter() + LONGEST_TURN
+        while self.taken and self._short > before and time.perf_counter() < until:
             before = self._short
             await asyncio.sleep(0)
 
     def _start(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
+        """``on_clock`` is the caller's to call."""
         self._running += 1
-        active.on_clock = self._on_clock
         active.start_clock()
+        active.on_clock = self._on_clock
         active.task = loop.create_task(self._run(active, loop))
 
     async def _run(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
-        cell = self._board.enter(active.job.id)
-        began = loop.time()
-        outcome = await self._executor.run(active)
-        if loop.time() - began < SHORT:
+        began = time.perf_counter()
+        # Nobody could stop it between the last turn of the loop and this one.
+        outcome = self._executor.not_started(active) if active.cancelled else await self._executor.run(active)
+        if time.perf_counter() - began < SHORT:
             self._short += 1
-        self._board.leave(cell)
         active.ended = True
-        active.stop_clock()
         self._running -= 1
         if self._held:
             _, following = self._held.popleft()
             following.on_stop = None
             self._start(following, loop)
+            if following.job.timeout is not None and active.job.timeout is None:
+                self._on_clock()
+        active.stop_clock()
         self._on_end(active, outcome)
 
     def _let_go(self, active: ActiveRun) -> None:
         self._held = deque(held for held in self._held if held[1] is not active)
         active.ended = True
-        self._on_end(active, self._executor.not_started(active, NOT_STARTED))
+        self._on_end(active, self._executor.not_started(active))
 
     def _watch(self, since: float) -> None:
         """``since``: when the one began to wait that has waited longest."""

@@ -67,12 +67,14 @@ class WatchedProcess:
         Raises:
             OSError: the system starts no more processes.
         """
-        board_fd = board.create(launch.settings.concurrency) if launch.worker else -1
         reading, writing = os.pipe()
-        launch = replace(launch, signs_fd=writing, board_fd=board_fd)
+        board_fd = -1
         # -P: the current folder comes onto the path with the application, not before the standard library.
         command = [sys.executable, "-P", "-m", module]
         try:
+            if launch.worker:
+                board_fd = board.create(launch.settings.concurrency)
+            launch = replace(launch, signs_fd=writing, board_fd=board_fd)
             # A session of its own keeps the Ctrl-C of the terminal from it.
             process = await create_subprocess_exec(
                 *command, stdin=DEVNULL, env=launch.environ(), pass_fds=launch.fds, start_new_session=True

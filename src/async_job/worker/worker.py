@@ -43,7 +43,8 @@ class Worker:
         settings = jobs.settings
         self._grace = settings.grace
         self._on_deadline = on_deadline
-        self._runners = Runners(settings.concurrency, settings.max_result, children)
+        self._told_deadline: tuple[str, str, float | None] | None = None
+        self._runners = Runners(settings.concurrency, settings.max_result, children, board)
         self._claimer = Claimer(
             store,
             Executor(jobs.functions, self._runners.run, store.now),
@@ -53,7 +54,6 @@ class Worker:
             settings.concurrency,
             jobs.retention,
             self._tell_deadline,
-            board,
             trips=_trips(store, settings),
         )
         self._keep_reconciling = partial(keep_reconciling, store, self._claimer, jobs.retention, settings.lease)
@@ -109,7 +109,11 @@ class Worker:
 
     def _tell_deadline(self) -> None:
         with_deadline = [run for run in self._claimer.active if run.hard_deadline is not None]
-        self._on_deadline(min(with_deadline, key=lambda run: run.hard_deadline or 0.0, default=None))
+        first = min(with_deadline, key=lambda run: run.hard_deadline or 0.0, default=None)
+        told = None if first is None else (first.token, first.job.id, first.hard_deadline)
+        if told != self._told_deadline:
+            self._told_deadline = told
+            self._on_deadline(first)
 
 
 def _trips(store: Store, settings: Settings) -> int:

@@ -59,7 +59,7 @@ def merge(
         try:
             drafts = [draft(item) for item in request.argument]
         except UnicodeEncodeError as error:
-            # None of its items is written, and nobody else fails.
+            # None of this request's items is written, and nobody else fails.
             request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
             continue
         for item, drafted in zip(request.argument, drafts, strict=True):

@@ -136,15 +136,15 @@ local function drop(key, names)
   for name in string.gmatch(names, '%S+') do call('HDEL', key, name) end
 end
 
--- Deadlines hold only what was never started.
+-- Deadlines hold only what was never started, and comes back as such.
 local function move_deadline(key, id, state, deadline)
   if deadline == '' or (call('HGET', key, 'attempt') or '0') ~= '0' then return end
   if finished[state] then gather(left, deadlines, nil, id) else gather(entered, deadlines, deadline, id) end
 end
 
 local function write_more(at, key, id, state)
-  move_deadline(key, id, state, ARGV[at])
   drop(key, ARGV[at + 2])
+  move_deadline(key, id, state, ARGV[at])
   append_log(key, at + 3)
   return behind_log(at + 3)
 end
