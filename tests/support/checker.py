@@ -154,9 +154,12 @@ def _is_legal(job: Job) -> bool:
     first = State.SCHEDULED if steps and steps[0].state is State.QUEUED else State.QUEUED
     path = [Step(1, first), *steps]
     begun = sum(new.state is State.RUNNING and old.state is not State.RUNNING for old, new in pairwise(path))
+    # What was claimed and went back without having begun is no attempt.
+    undoable = (State.QUEUED, State.CANCELLED)
+    returned = sum(old.state is State.RUNNING and new.state in undoable for old, new in pairwise(path))
     return (
         all(new.version > old.version and new.state in LEGAL[old.state] for old, new in pairwise(path))
-        and begun == job.attempt
+        and 0 <= begun - job.attempt <= returned
         and (not steps or steps[-1].state is job.state)
     )
 
