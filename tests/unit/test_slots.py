@@ -78,27 +78,27 @@ async def test_no_more_run_than_there_are_slots_and_the_others_follow_in_order()
 
 async def test_short_runs_are_followed_by_more() -> None:
     worker = Worker()
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
     await worker.put("ab")
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
     await worker.end("a")
-    assert worker.slots.capacity == SLOTS + AHEAD
+    assert worker.slots.capacity() == SLOTS + AHEAD
     await worker.end("b")
     # One that has just ended, not two: what was before has been looked at.
-    assert worker.slots.capacity == SLOTS + AHEAD
+    assert worker.slots.capacity() == SLOTS + AHEAD
     await worker.put("abcdef")
     await worker.end("a", "b", "c")
     await worker.end("d", "e", "f")
-    assert worker.slots.capacity == SLOTS + SLOTS * AHEAD
+    assert worker.slots.capacity() == SLOTS + SLOTS * AHEAD
 
 
 async def test_nothing_is_concluded_from_what_was_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
     await worker.put("a")
     await worker.end("a")
-    assert worker.slots.capacity > SLOTS
+    assert worker.slots.capacity() > SLOTS
     monkeypatch.setattr(slots, "PACE_KEPT", -1.0)
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
 
 
 async def test_long_runs_are_followed_by_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ async def test_long_runs_are_followed_by_none(monkeypatch: pytest.MonkeyPatch) -
     worker = Worker()
     await worker.put("abc")
     await worker.end("a", "b", "c")
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
 
 
 @pytest.mark.parametrize(("count", "capacity"), [(100, BATCH), (BATCH + 5, BATCH + 5)])
@@ -115,7 +115,7 @@ async def test_there_is_a_most_of_jobs_ahead(count: int, capacity: int) -> None:
     worker.slots.put([held(str(n)) for n in range(count)])
     await asyncio.sleep(0)
     await worker.end(*worker.running)
-    assert worker.slots.capacity == capacity
+    assert worker.slots.capacity() == capacity
 
 
 async def test_what_finds_no_slot_soon_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ async def test_what_finds_no_slot_soon_goes_back(monkeypatch: pytest.MonkeyPatch
     await worker.put("abcde")
     await until(lambda: worker.slots.taken == SLOTS)
     assert worker.told == {id: NotStarted("w:1") for id in "de"}
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
     await worker.end("a", "b", "c")
     assert not worker.running
 
@@ -180,7 +180,7 @@ async def test_no_more_are_taken_ahead_than_will_end_soon(monkeypatch: pytest.Mo
     worker = Worker()
     await worker.put("abc")
     await worker.end("a", "b", "c")
-    assert worker.slots.capacity == SLOTS
+    assert worker.slots.capacity() == SLOTS
 
 
 async def test_outcomes_are_not_held_back_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ class Claimer:
         that all trips are alike."""
         if len(self._trips) >= self._most_trips:
             return False
-        capacity = self._slots.capacity
+        capacity = self._slots.capacity()
         share = min(-(-capacity // self._most_trips), BATCH)
         claim = self.claims.next(self._room(capacity, share)) if self._claiming else None
         if not self._ended and claim is None:

@@ -67,9 +67,9 @@ class Slots:
         """How many have nothing to run."""
         return self._concurrency - self._running
 
-    @property
     def capacity(self) -> int:
-        """How many jobs to have here or on their way: one for each slot, and more for those whose runs are short."""
+        """How many jobs to have here or on their way: one for each slot, and more for those whose runs are short. What
+        has ended since it was asked last is counted once."""
         now = time.perf_counter()
         if self._short:
             soon = int(AHEAD_TIME * self._short / (now - self._looked_at))
@@ -119,7 +119,7 @@ class Slots:
 
     async def _run(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
         began = time.perf_counter()
-        # Nobody could stop it between the last turn of the loop and this one.
+        # Who stopped it since it has its slot found nothing that could be stopped yet.
         outcome = self._executor.not_started(active) if active.cancelled else await self._executor.run(active)
         if time.perf_counter() - began < SHORT:
             self._short += 1
