@@ -44,6 +44,10 @@ YOUNG: Final = 10_000
 """So many objects more than at the last look make the garbage collector look again. A request leaves nothing that only
 the collector finds, and by Python's own 700 the collector would look every 40 requests at those that are under way."""
 
+HAND_OVER: Final = 20e-6
+"""Seconds for which a thread that can go on waits for the one that runs. The store in a file has a thread that writes,
+and by Python's own 5 ms it would wait that long for the event loop, with all requests whose jobs it stores."""
+
 OnReady = Callable[[], None]
 
 log = logs.get_logger()
@@ -180,6 +184,7 @@ async def _serve(jobs: Jobs, server: Server, listen: socket.socket) -> int:
         log.debug("the store does not answer", error=str(error))
     freeze_loaded()
     gc.set_threshold(YOUNG)
+    sys.setswitchinterval(HAND_OVER)
     await server.serve([listen])
     return 0
 

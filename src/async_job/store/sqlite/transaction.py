@@ -27,10 +27,12 @@ from async_job.store.sqlite.turnstile import Turnstile
 METHOD: Final = attrgetter("method")
 RESERVE: Final = 16 * 1024 * 1024
 """Bytes that submits leave free, for the outcomes of what was already accepted."""
-CHECKPOINT_PAGES: Final = 1_000
-"""A checkpoint is tried each time the write-ahead log has grown by so many pages (4 MiB)."""
-FORCED_CHECKPOINT_PAGES: Final = 8_000
-"""From here on (32 MiB) readers are waited for, so that the log can begin anew."""
+CHECKPOINT_PAGES: Final = 2_000
+"""A checkpoint is tried each time the write-ahead log has grown by so many pages (8 MiB). What is to be written then
+waits for it, 1 to 2 ms: that is the disk's time, so half as many pages would take more than half of it, twice as often.
+"""
+FORCED_CHECKPOINT_PAGES: Final = 10_000
+"""From here on (40 MiB) readers are waited for, so that the log can begin anew."""
 CHECKPOINT_TIMEOUT: Final = 20
 """Milliseconds that they are waited for."""
 
