@@ -17,7 +17,7 @@ PATIENCE = 30
 
 
 def requests(scene: Any, seconds: float) -> dict[str, float]:
-    """`POST /start-job`, then `GET /status-job/ID` of one job; with us also a route that is constant."""
+    """`POST /start-job`, then `GET /status-job/ID` of one job; with us and the floor also a route that is constant."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not on the path (Debian: package wrk)")
     port = free_port()
@@ -34,7 +34,7 @@ def requests(scene: Any, seconds: float) -> dict[str, float]:
             id = answer.read().decode().strip().strip('"')
         figures = _load(f"{url}/start-job", seconds, "start", post=True)
         figures |= _load(f"{url}/status-job/{id}", seconds, "status")
-        if ours:
+        if ours or scene.side.adapter == "floor_http":
             figures |= _load(f"{url}/healthz", seconds, "constant")
     return figures
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from prepare import prepare, versions
 
 HERE = Path(__file__).parent
-OWN = ("async_job", "floor", "floor_sqlite")
+OWN = ("async_job", "floor", "floor_sqlite", "floor_http")
 """These run in the project's own environment."""
 
 
@@ -32,7 +32,9 @@ class Side:
     def version(self) -> str:
         if self.env:
             return versions(self.env)
-        packages = ("async-job", "redis") if self.adapter == "async_job" else ("redis",)
+        packages = {
+            "async_job": ("async-job", "redis"), "floor_http": ("uvicorn", "uvloop", "httptools", "redis")
+        }.get(self.adapter, ("redis",))  # fmt: skip
         named = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
         return "sqlite3 of Python" if self.adapter == "floor_sqlite" else named
 
@@ -40,6 +42,8 @@ class Side:
 @cache
 def note(side: Side, envs: Path) -> str:
     """What the side's adapter says of the settings."""
+    if side.adapter == "floor_http":
+        return "uvicorn, one process; nothing of a request is read but its path"
     if side.adapter.startswith("fastapi_"):
         return "uvicorn, one process"
     store = {"redis": "redis://localhost", "sqlite": "sqlite:///:memory:"}[side.store]
@@ -85,6 +89,7 @@ _HTTP = [
     _rival("fastapi_saq", "FastAPI + SAQ"),
     _rival("fastapi_celery", "FastAPI + Celery"),
     _rival("fastapi_background", "FastAPI BackgroundTasks, status in Redis"),
+    Side("floor_http", "floor: plain ASGI, one script for all that wait", "floor_http"),
 ]
 SIDES = {side.name: side for side in [*_REDIS, _CELERY_THREADS, *_FASTEST, *_SQLITE, *_HTTP]}
 
