@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from async_job.ids import new_id
@@ -85,7 +86,7 @@ class Connection(HttpToolsProtocol):
         was_in_head, begun, cycle = self.in_head, self._begun, self._cycle
         body = 0 if cycle is None else len(cycle.body)
         self._idle_since = None
-        super().data_received(data)
+        self._parse(data)
         if self.transport.is_closing():
             return
         if begun == self._begun and (self.in_head if was_in_head else self._is_behind_body(body)):
@@ -96,6 +97,42 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif self._is_idle and self._deadline is None:
             self._expect_head()
+
+    def _parse(self, data: bytes) -> None:
+        left: bytes | memoryview = data
+        try:
+            while left:
+                left = self._feed(left)
+        except HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+
+    def _feed(self, data: bytes | memoryview) -> bytes | memoryview:
+        """What is left of the data when the parser stops before their end: behind a head that asks for another protocol
+        (`Upgrade: h2c` of Java's client, or of `curl --http2`). It would take the body for the next request."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stop:
+            if self.parser.get_method() == b"CONNECT":
+                self.send_400_response("CONNECT is for proxies, and this server is none")
+                return b""
+            self._ask_again_without_upgrade()
+            return memoryview(data)[stop.args[0] :]
+        return b""
+
+    def _ask_again_without_upgrade(self) -> None:
+        """We know no other protocol, so the wish does not count (RFC 9110, 7.8): the same head without it goes to a new
+        parser, which reads on."""
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version.encode(), b"".join(headers)))
+
+    def _should_upgrade(self) -> bool:
+        # So uvicorn makes no request of such a head.
+        return True
 
     def _is_behind_body(self, before: int) -> bool:
         """Whether what came last was no body, though the request goes on: trailers, or what frames chunks."""
@@ -113,6 +150,8 @@ class Connection(HttpToolsProtocol):
         self.in_head = False
         self._forget_deadline()
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            return
         # Trailers are no headers.
         self.headers = []
         if self.scope["method"] != "HEAD":
