@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing, nullcontext
 from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -43,6 +44,7 @@ class AsyncClient:
         patience: float = connecting.PATIENCE,
     ) -> None:
         self._http = httpx.AsyncClient(**connecting.client_options(url, api_key))
+        self._short_calls = asyncio.Semaphore(connecting.SHORT_CALLS)
         self._verbs = Verbs(url, patience)
 
     async def __aenter__(self) -> Self:
@@ -155,20 +157,22 @@ class AsyncClient:
     async def _take(self, steps: Steps[T]) -> T:
         """Takes the steps, and returns what they return."""
         came: Reply | Lost | None = None
-        while True:
-            try:
-                step = steps.send(came)
-            except StopIteration as end:
-                answer: T = end.value
-                return answer
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-                came = None
-                continue
-            try:
-                came = connecting.read(await self._http.request(**connecting.request_options(step)))
-            except httpx.TransportError as error:
-                came = connecting.lost(error)
+        with closing(steps):
+            while True:
+                try:
+                    step = steps.send(came)
+                except StopIteration as end:
+                    answer: T = end.value
+                    return answer
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    came = None
+                    continue
+                try:
+                    async with nullcontext() if step.hold else self._short_calls:
+                        came = connecting.read(await self._http.request(**connecting.request_options(step)))
+                except httpx.TransportError as error:
+                    came = connecting.lost(error)
 
 
 class AsyncRemoteJob(Generic[R]):

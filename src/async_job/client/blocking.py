@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
 from http import HTTPStatus
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -48,6 +50,7 @@ class Client:
         patience: float = connecting.PATIENCE,
     ) -> None:
         self._http = httpx.Client(**connecting.client_options(url, api_key))
+        self._short_calls = threading.Semaphore(connecting.SHORT_CALLS)
         self._verbs = Verbs(url, patience)
 
     def __enter__(self) -> Self:
@@ -199,20 +202,22 @@ class Client:
     def _take(self, steps: Steps[T]) -> T:
         """Takes the steps, and returns what they return."""
         came: Reply | Lost | None = None
-        while True:
-            try:
-                step = steps.send(came)
-            except StopIteration as end:
-                answer: T = end.value
-                return answer
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                came = None
-                continue
-            try:
-                came = connecting.read(self._http.request(**connecting.request_options(step)))
-            except httpx.TransportError as error:
-                came = connecting.lost(error)
+        with closing(steps):
+            while True:
+                try:
+                    step = steps.send(came)
+                except StopIteration as end:
+                    answer: T = end.value
+                    return answer
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    came = None
+                    continue
+                try:
+                    with nullcontext() if step.hold else self._short_calls:
+                        came = connecting.read(self._http.request(**connecting.request_options(step)))
+                except httpx.TransportError as error:
+                    came = connecting.lost(error)
 
 
 class RemoteJob(Generic[R]):

@@ -17,6 +17,9 @@ PATIENCE: Final = 30.0
 """Seconds for which a call is repeated that a server did not answer, or was too busy for."""
 TIMEOUT: Final = 10.0
 """Seconds for a connection, and for an answer that is not held back."""
+SHORT_CALLS: Final = 100
+"""Calls at the same time that the server answers at once; more of them queue, for as long as it takes. A call that is
+held back takes no place in this, so that no other waits for it."""
 CUT: Final = Lost("the stream ended before the job", sent=True)
 
 
@@ -38,6 +41,8 @@ def client_options(url: str, api_key: str | None) -> dict[str, Any]:
         "timeout": TIMEOUT,
         # Reading all certificates takes a while, and plain HTTP has none.
         "verify": parts.scheme == "https",
+        # The clients count calls themselves. More idle ones would cost more than they save: each call looks at them.
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
         # A proxy to the world outside knows no way to this machine.
         "trust_env": not is_loopback(parts.hostname),
     }
@@ -60,5 +65,5 @@ def read(response: httpx.Response) -> Reply:
 
 
 def lost(error: httpx.TransportError) -> Lost:
-    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     return Lost(str(error) or type(error).__name__, sent=not unsent)

@@ -15,6 +15,7 @@ from async_job.client.following import Following
 from async_job.client.reading import JobType, JobTypes, ReceivedBatch, ReceivedJob, ReceivedList, decode, read_job
 from async_job.client.refusals import CONFLICTS, Problem, error_of, read_problem
 from async_job.client.steps import Call, Pause, Reply, Steps, ask
+from async_job.client.waiting import Waits
 from async_job.core.job import Job, State
 from async_job.core.query import Query
 from async_job.core.submission import Options
@@ -37,8 +38,6 @@ from async_job.submitting import Request
 
 HOLD: Final = 20
 """Seconds for which the server is asked to hold an answer back; a proxy in between may cut longer ones."""
-POLL: Final = 0.1
-"""Seconds between two readings when there is no whole second left to wait, or the server does not hold back."""
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 JSON: Final = {"Content-Type": "application/json"}
 MOST_AT_ONCE: Final = 1000
@@ -141,6 +140,7 @@ class Verbs:
     def __init__(self, url: str, patience: float) -> None:
         self._url = url
         self._patience = patience
+        self._waits = Waits()
 
     def submit(self, job: NewJob) -> Steps[Job]:
         """Stores a job, once, however often that has to be said. The job as it is then."""
@@ -177,20 +177,24 @@ class Verbs:
         return None if reply.status == HTTPStatus.NOT_MODIFIED else (yield from self._job(reply, id))
 
     def wait(self, id: str, timeout: float | None) -> Steps[Job]:
-        """The job when it has ended, by one long poll after the other."""
+        """The job when it has ended, by one long poll after the other, or by asking now and then where many wait."""
         now = time.monotonic()
         until = None if timeout is None else now + timeout
-        while True:
-            hold = HOLD if until is None else max(0, min(HOLD, int(until - now)))
-            job = yield from self.get(id, hold)
-            if job.done:
-                return job
-            asked, now = now, time.monotonic()
-            if until is not None and now >= until:
-                raise not_within(job, timeout)
-            if now - asked < hold or hold == 0:
-                yield Pause(POLL if until is None else min(POLL, until - now))
-                now = time.monotonic()
+        with self._waits.one() as wait:
+            while True:
+                hold = HOLD if until is None else max(0, min(HOLD, int(until - now)))
+                if not self._waits.may_hold(wait):
+                    hold = 0
+                job = yield from self.get(id, hold)
+                if job.done:
+                    return job
+                asked, now = now, time.monotonic()
+                if until is not None and now >= until:
+                    raise not_within(job, timeout)
+                # There is no whole second left to wait, it is not this one's turn, or the server does not hold back.
+                if now - asked < hold or hold == 0:
+                    yield Pause(self._waits.pause if until is None else min(self._waits.pause, until - now))
+                    now = time.monotonic()
 
     def result(self, id: str, function: JobFunction[..., Any, Any] | None, timeout: float | None) -> Steps[Any]:
         """The ended job's result, as the function says, or as plain JSON."""
