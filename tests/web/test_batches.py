@@ -5,7 +5,7 @@ from typing import Any
 from async_job import Jobs
 from support.web import Site
 
-KEY = {"Idempotency-Key": "k"}
+KEY = {"Idempotency_Key": "k"}
 
 
 def add(a: object, **fields: Any) -> dict[str, Any]:
@@ -59,6 +59,25 @@ async def test_one_key_is_for_the_whole_batch(site: Site, jobs: Jobs) -> None:
     await site.delete(f"/v1/jobs/{gone}")
     items = (await batch(site, *entries, Idempotency_Key="k")).json()["items"]
     assert [item["status"] for item in items] == [422, 202, 202, 410, 202, 202]
+
+
+async def test_each_entry_keeps_its_job_whatever_became_of_those_before_it(site: Site, jobs: Jobs) -> None:
+    [held] = (await batch(site, add(0, unique_key="u"))).json()["items"]
+    entries = [add(1, unique_key="u"), add(2), add(3)]
+    first = (await batch(site, *entries, **KEY)).json()["items"]
+    assert [item["job"]["input"]["a"] for item in first] == [0, 2, 3]
+    assert (await batch(site, *entries, **KEY)).json()["items"] == first
+    assert await stored(jobs) == 3
+    for others in ([add(4), *entries], [add(4), *entries[1:]], [add(4)]):
+        answer = await batch(site, *others, **KEY)
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    # The one before it gets a job of its own once it can, and keeps it.
+    await site.post(f"/v1/jobs/{held['job']['id']}/cancel")
+    for _ in range(2):
+        again = (await batch(site, *entries, **KEY)).json()["items"]
+        assert [item["job"]["input"]["a"] for item in again] == [1, 2, 3]
+        assert again[1:] == first[1:]
+    assert await stored(jobs) == 4
 
 
 async def test_a_batch_that_was_replayed_whole_says_so(site: Site) -> None:

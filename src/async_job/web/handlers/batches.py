@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,8 @@ decode_batch = msgspec.json.Decoder(BatchRequest).decode
 
 Taken = Handle[Any] | AsyncJobError | Problem
 """What became of one entry."""
+Answers = dict[int, Taken]
+"""By their places in the body."""
 
 
 class Batches:
@@ -42,11 +44,11 @@ class Batches:
         body = await read_json(scope, receive, settings.max_body, settings.body_deadline)
         entries = decode(decode_batch, body).jobs
         key = await self._intake.key(scope, "POST /v1/jobs/batch", body)
-        taken: list[Taken | Request[Any]] = [self._request(scope, entry) for entry in entries]
-        requests = [request for request in taken if isinstance(request, Request)]
-        await self._intake.admit(Counter(request.queue for request in requests))
-        stored = iter(await self._submit(requests, key))
-        answers = [next(stored) if isinstance(answer, Request) else answer for answer in taken]
+        taken = [self._request(scope, entry) for entry in entries]
+        requests = {place: one for place, one in enumerate(taken) if isinstance(one, Request)}
+        await self._intake.admit(Counter(request.queue for request in requests.values()))
+        stored = await self._submit(requests, key)
+        answers = [stored[place] if isinstance(one, Request) else one for place, one in enumerate(taken)]
         replayed = key is not None and all(isinstance(one, Handle) and one.replayed for one in answers)
         return await self._answer(scope, answers, [REPLAYED] if replayed else [])
 
@@ -60,22 +62,33 @@ class Batches:
         except (AsyncJobError, Problem) as error:
             return error
 
-    async def _submit(self, requests: Sequence[Request[Any]], key: IdempotencyKey | None) -> Sequence[Taken]:
-        """With a key, the first job that is stored under it decides: a batch that differs meets it and goes no further.
-        Each other entry has a key of its own, so that a batch which was cut off is completed when it is sent again."""
+    async def _submit(self, requests: Mapping[int, Request[Any]], key: IdempotencyKey | None) -> Answers:
+        """The requests by their places in the body. With a key, the first job that is stored under it decides: a batch
+        that differs meets it and goes no further. Each other entry has a key of its own, so that a batch which was cut
+        off is completed when it is sent again. Whose job is whose does not hang on what became of the others: places
+        are in the keys, and for the first one in its fingerprint."""
         if key is None:
-            return await self._jobs.submit_many(requests)
-        answers: list[Taken] = []
-        for first, request in enumerate(requests):
-            [answer] = await self._jobs.submit_many([replace(request, key=key)])
+            return await self._submit_all(requests)
+        wholes = {place: replace(one, key=_whole(key, place)) for place, one in requests.items()}
+        answers: Answers = {}
+        for place, request in wholes.items():
+            [answer] = (await self._submit_all({place: request})).values()
+            first = {place: answer}
             if isinstance(answer, KeyReused):
-                raise answer
-            answers.append(answer)
-            if isinstance(answer, Handle) and (answer.created or answer.replayed):
-                rest = enumerate(requests[first + 1 :], first + 1)
-                keyed = [replace(one, key=replace(key, name=f"{key.name} {place}")) for place, one in rest]
-                return [*answers, *await self._jobs.submit_many(keyed)]
+                # By a batch that differs, or by this one, if another entry came first then.
+                first = {n: one for n, one in (await self._submit_all(wholes)).items() if _has_key(one)}
+                if not first:
+                    raise answer
+            answers |= first
+            if any(map(_has_key, first.values())):
+                left = requests.keys() - answers.keys()
+                return answers | await self._submit_all(
+                    {n: replace(one, key=_own(key, n)) for n, one in requests.items() if n in left}
+                )
         return answers
+
+    async def _submit_all(self, requests: Mapping[int, Request[Any]]) -> Answers:
+        return dict(zip(requests, await self._jobs.submit_many([*requests.values()]), strict=True))
 
     async def _answer(self, scope: Scope, answers: Sequence[Taken], headers: Headers) -> Answer:
         """Jobs that were there before are read together."""
@@ -90,6 +103,20 @@ class Batches:
                 problem = no_longer_kept(answer.id) if isinstance(answer, Handle) else _problem(answer)
                 items.append(BatchItem(problem.status, problem=problem.document()))
         return json_answer(BatchAnswer(items), 200, headers)
+
+
+def _whole(key: IdempotencyKey, place: int) -> IdempotencyKey:
+    """The batch's key in the hands of one entry."""
+    return replace(key, fingerprint=f"{key.fingerprint} {place}")
+
+
+def _own(key: IdempotencyKey, place: int) -> IdempotencyKey:
+    return replace(key, name=f"{key.name} {place}")
+
+
+def _has_key(answer: Taken) -> bool:
+    """Whether its job is the one that is stored under its key."""
+    return isinstance(answer, Handle) and (answer.created or answer.replayed)
 
 
 def _problem(error: AsyncJobError | Problem) -> Problem:
