@@ -186,9 +186,14 @@ async def test_a_connection_is_closed_when_it_has_rested_and_not_while_it_is_ask
 
 
 @pytest.mark.realtime
-async def test_a_body_that_does_not_come_is_not_waited_for(hasty: Site) -> None:
+@pytest.mark.parametrize("begun", [b"", b"1\r\n{\r\n"], ids=["not even begun", "begun"])
+@pytest.mark.parametrize("said", [b"Content-Length: 20", b"Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_not_waited_for(hasty: Site, said: bytes, begun: bytes) -> None:
     answer = await hasty.exchange(
-        b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+        b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + said
+        + b"\r\n\r\n"
+        + begun
     )
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"body_timeout"' in answer

@@ -43,32 +43,27 @@ async def read(scope: Scope, receive: Receive, most: int, deadline: float) -> by
     length = header(scope, b"content-length") or b"0"
     if length.isdigit() and int(length[:20]) > most:
         raise _too_large(most)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        try:
-            async with asyncio.timeout(deadline):
-                body = await _read_on(body, receive, most)
-        except TimeoutError as error:
-            detail = f"the body did not arrive within {deadline:g} s"
-            raise Problem(408, "body_timeout", detail, [(b"connection", b"close")]) from error
-    if len(body) > most:
-        raise _too_large(most)
-    return body
+    if length == b"0" and header(scope, b"transfer-encoding") is None and scope["http_version"] < "2":
+        # There is no body, and nothing to wait for.
+        return await _read(receive, most)
+    try:
+        async with asyncio.timeout(deadline):
+            return await _read(receive, most)
+    except TimeoutError as error:
+        detail = f"the body did not arrive within {deadline:g} s"
+        raise Problem(408, "body_timeout", detail, [(b"connection", b"close")]) from error
 
 
-async def _read_on(begun: bytes, receive: Receive, most: int) -> bytes:
-    parts, size, more = [begun], len(begun), True
+async def _read(receive: Receive, most: int) -> bytes:
+    parts, size, more = [], 0, True
     while more:
-        if size > most:
-            raise _too_large(most)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         parts.append(message.get("body", b""))
         size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
         more = message.get("more_body", False)
     return b"".join(parts)
 
