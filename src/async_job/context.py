@@ -16,6 +16,7 @@ class Run(Protocol):
     """The worker's end of a context: where its words go."""
 
     cancelled: bool
+    heeded: bool
 
     def progress(self, progress: Progress) -> None: ...
 
@@ -50,15 +51,22 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job is to stop: somebody asked for a cancel, or it runs elsewhere by now. An ``async def`` is
-        cancelled by itself; a function in a thread has to look here and return."""
-        return self._run.cancelled
+        """Whether the job is to stop: somebody asked for a cancel, its time is up, the worker shuts down, or it runs
+        elsewhere by now. An ``async def`` is cancelled by itself; a function in a thread has to look here and return.
+
+        Who has seen that it is true has stopped, whatever is returned then: after a cancel the job is cancelled, after
+        a shutdown it runs again.
+        """
+        cancelled = self._run.cancelled
+        if cancelled:
+            self._run.heeded = True
+        return cancelled
 
 
 class DetachedRun:
     """For a function that is called directly, outside of any job: log lines go to ``logging``."""
 
-    cancelled = False
+    cancelled = heeded = False
 
     def __init__(self, type: str) -> None:
         self._logger = logging.getLogger(f"async_job.job.{type}")

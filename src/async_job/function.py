@@ -36,6 +36,12 @@ class JobFunction(Generic[P, R, C]):
     """
 
     def __init__(self, jobs: Jobs, function: Callable[..., Any], defaults: Defaults, runner: Runner | None) -> None:
+        if isinstance(function, JobFunction):
+            raise RegistrationError(
+                f"job {defaults.type!r} is made of a job: register the plain function, as in job(…)(made.function)"
+            )
+        # First, because it takes over whatever attributes the function has.
+        functools.update_wrapper(self, function)
         self._jobs = jobs
         self._options = NO_OPTIONS
         self.function = function
@@ -43,7 +49,6 @@ class JobFunction(Generic[P, R, C]):
         self.runner: Runner = _runner(function, runner, defaults.type)
         self.input = InputSchema(function, defaults.type)
         self.result = ResultSchema(function, defaults.type)
-        functools.update_wrapper(self, function)
 
     @property
     def type(self) -> str:

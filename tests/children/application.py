@@ -181,6 +181,15 @@ def start_a_process(ctx: Context) -> None:
 
 
 @jobs.job(runner="process")
+async def start_a_process_and_linger(ctx: Context) -> None:
+    ctx.log("%d", subprocess.Popen(["sleep", "60"]).pid)  # noqa: ASYNC220 - there is nothing else here to hold up
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(60)
+
+
+@jobs.job(runner="process")
 def fork_and_die() -> None:
     if os.fork() == 0:
         os.setsid()

@@ -17,11 +17,11 @@ import msgspec
 import pytest
 
 from async_job.core.job import ErrorKind, Job, State
-from async_job.core.lifecycle import Failed
+from async_job.core.lifecycle import Failed, Released
 from async_job.jobs import Jobs
 from async_job.settings import Settings
 from async_job.worker.active import ActiveRun
-from async_job.worker.children import ChildDied, ChildRaised, Children
+from async_job.worker.children import ChildDied, ChildNotStarted, ChildRaised, Children
 from async_job.worker.executor import Executor
 from async_job.worker.runners import Runners
 
@@ -420,14 +420,21 @@ async def test_an_application_that_cannot_be_imported_is_told(
     make: Make, tmp_path: Path, application: str, cause: str
 ) -> None:
     (tmp_path / "broken_app.py").write_text(application)
-    with pytest.raises(ChildDied, match=cause) as died:
-        await call(make(target="broken_app:jobs"), "add", a=1)
+    children = make(target="broken_app:jobs")
+    with pytest.raises(ChildNotStarted, match=cause) as died:
+        await call(children, "add", a=1)
     assert died.value.cause.startswith("could not start")
+    executor = Executor({"add": object()}, lambda _, active: children.run(active), lambda: 0)  # type: ignore[dict-item]
+    outcome = await executor.run(make_run("add", a=1))
+    assert isinstance(outcome, Released), "it is not the job's fault"
+    assert (outcome.reason, outcome.delay) == ("no_process", 5_000)
+    assert outcome.error is not None
+    assert cause in outcome.error.message
 
 
 async def test_an_application_whose_import_does_not_end_is_told(make: Make, tmp_path: Path) -> None:
     (tmp_path / "endless_app.py").write_text("import time; time.sleep(60)")
-    with pytest.raises(ChildDied, match="could not start: it gave no sign of life for 1 s"):
+    with pytest.raises(ChildNotStarted, match="could not start: it gave no sign of life for 1 s"):
         await call(make(target="endless_app:jobs", stall_timeout=1.0), "add", a=1)
 
 

@@ -1,5 +1,7 @@
 """`report`: progress and log lines of runs that still hold their jobs."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -50,6 +52,14 @@ async def test_log_lines_are_added(store: Store) -> None:
     await store.report([Beat("a", "w:1", log=(lines[2],))])
     assert await store.log("a") == lines
     assert await read(store, "a") == replace(job, logged=3)
+
+
+async def test_what_a_run_says_counts_when_its_outcome_goes_in_the_same_trip(store: Store) -> None:
+    (job,) = await run(store, "a")
+    said = store.report([Beat("a", "w:1", log=(LogLine(1, "last words"),))])
+    [answer], _ = await asyncio.gather(said, tell(store, job, Succeeded("w:1", b"1")))
+    assert answer is Answer.OK
+    assert await store.log("a") == [LogLine(1, "last words")]
 
 
 async def test_a_cancel_is_heard_and_the_beat_still_counts(store: Store) -> None:

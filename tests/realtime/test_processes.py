@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from async_job.core.job import Job, State
 from async_job.settings import Settings
@@ -148,6 +149,22 @@ async def test_the_keyboard_reaches_only_the_supervisor(settings: Settings, tmp_
         assert len(groups) == 3
         program.signal(signal.SIGINT)
         assert program.wait() == 0
+
+
+async def test_what_a_job_has_started_ends_with_the_worker(store: Store, settings: Settings, tmp_path: Path) -> None:
+    with Program(replace(settings, grace=0.0), tmp_path, "children.application:jobs") as program:
+        job = make_job(store.now(), type="start_a_process_and_linger", input=b"{}")
+        await store.submit([job])
+        until = time.monotonic() + 20
+        while not (lines := await store.log(job.id)):
+            assert time.monotonic() < until, program.text()
+            await store.wait(["none"], 0.02)
+        pid = int(lines[0].message)
+        assert alive(pid)
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+        assert not alive(pid)
+    assert (await read(store, job.id)).state is State.QUEUED
 
 
 async def test_a_drain_lets_running_jobs_end(store: Store, settings: Settings, tmp_path: Path) -> None:

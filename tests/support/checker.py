@@ -28,7 +28,7 @@ LEGAL = {
 }
 """Which state may follow which."""
 
-OWN_ENDS = ("retry_after_", "shutdown", "neighbour", "unknown_type")
+OWN_ENDS = ("retry_after_", "shutdown", "neighbour", "no_process", "unknown_type")
 """Reasons of ends that a run or its worker told by itself: after them another run is due."""
 
 FORGET = "FORGET"

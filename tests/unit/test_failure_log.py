@@ -53,6 +53,10 @@ def test_one_line_says_what_and_what_next() -> None:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
+        (
+            Released(TOKEN, "no_process", delay=5_000, error=replace(ERROR, kind=ErrorKind.CRASHED)),
+            "no process could be started for a job, retried in 5 s",
+        ),
         (Failed(TOKEN, replace(ERROR, retryable=False)), "a job failed for good"),
         (Crashed(TOKEN, "killed", alone=True), "a job failed, it runs again, alone"),
     ],

@@ -33,6 +33,27 @@ def send(ctx: Context, to: str) -> str:
     return f"{to} {ctx.attempt} {ctx.cancelled}"
 
 
+def with_attributes(n: int) -> int:
+    return n
+
+
+with_attributes.runner = "nowhere"  # type: ignore[attr-defined]
+with_attributes.defaults = None  # type: ignore[attr-defined]
+with_attributes.mark = "kept"  # type: ignore[attr-defined]
+
+
+def test_attributes_of_a_function_are_kept_and_change_nothing() -> None:
+    made = Jobs(store="memory://").job(with_attributes)
+    assert (made.runner, made.type) == ("thread", "with_attributes")
+    assert made.mark == "kept"  # type: ignore[attr-defined]
+
+
+def test_a_job_is_no_function_to_make_another_of() -> None:
+    with pytest.raises(RegistrationError, match=r"made\.function"):
+        Jobs(store="memory://").job(name="other")(add)
+    assert Jobs(store="memory://").job(name="other")(add.function).type == "other"
+
+
 @jobs.job
 def odd_names(function: int, self: int, args: int, loop: int) -> int:
     return function + self + args + loop

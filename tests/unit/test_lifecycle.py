@@ -44,6 +44,7 @@ EVENTS: dict[str, Event] = {
     "stopped": Stopped(TOKEN),
     "released": Released(TOKEN),
     "released for a neighbour": Released(TOKEN, "neighbour"),
+    "released for want of a process": Released(TOKEN, "no_process", delay=5_000, error=ERROR),
     "not started": NotStarted(TOKEN),
     "not known": NotKnown(TOKEN),
     "crashed": Crashed(TOKEN, "signal 9", alone=True),
@@ -62,6 +63,7 @@ RUNNING = {
     "failed for good": (State.FAILED, "application"),
     "stopped": (State.CANCELLED, "cancelled"),
     "released": (State.QUEUED, "shutdown"),
+    "released for want of a process": (State.SCHEDULED, "no_process"),
     "released for a neighbour": (State.QUEUED, "neighbour"),
     "not started": (State.QUEUED, "not_started"),
     "not known": (State.SCHEDULED, "unknown_type"),
@@ -277,6 +279,12 @@ class TestFailures:
     def test_one_that_had_to_be_killed_runs_alone(self, error: ErrorInfo) -> None:
         assert after(job_in(State.RUNNING), Failed(TOKEN, error, isolate=True)).suspect
         assert not after(job_in(State.RUNNING), Failed(TOKEN, error)).suspect
+
+    def test_what_no_process_could_be_started_for_waits_and_is_charged_nothing(self) -> None:
+        job = after(job_in(State.RUNNING), Released(TOKEN, "no_process", delay=5_000, error=ERROR))
+        assert (job.state, job.scheduled_for, job.error) == (State.SCHEDULED, NOW + 5_000, ERROR)
+        assert (job.failures, job.crashes, job.suspect) == (0, 0, False)
+        assert (job.attempts[-1].reason, job.attempts[-1].error) == ("no_process", ERROR)
 
     def test_crashes_and_returns_count_nothing_here(self) -> None:
         for event in (Released(TOKEN), Crashed(TOKEN, "x", alone=True), LeaseLapsed(TOKEN), NotKnown(TOKEN)):

@@ -1,8 +1,10 @@
 """How many jobs a worker takes and runs: never more than it has slots; while runs are short, some ahead."""
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
+import msgspec
 import pytest
 
 from async_job.core.job import Job
@@ -16,6 +18,7 @@ from support.jobs import make_job
 from support.until import until
 
 SLOTS = 3
+OF_A_RUN = ContextVar("OF_A_RUN", default="")
 
 
 class Worker:
@@ -74,6 +77,47 @@ async def test_no_more_run_than_there_are_slots_and_the_others_follow_in_order()
     assert worker.told.keys() == set("abcd")
     assert all(isinstance(outcome, Succeeded) for outcome in worker.told.values())
     assert worker.slots.free == 1
+
+
+async def test_after_a_stop_nothing_begins() -> None:
+    worker = Worker(1)
+    await worker.put("ab")
+    worker.slots.stop()
+    await worker.put("c")
+    assert [*worker.running] == ["a"]
+    assert worker.find("a").cancelled
+    assert {id for id, outcome in worker.told.items() if isinstance(outcome, NotStarted)} == {"b", "c"}
+
+
+async def test_a_run_begins_with_none_of_the_variables_that_another_has_set() -> None:
+    found: dict[str, str] = {}
+
+    async def run(_: Any, active: ActiveRun) -> bytes:
+        found[active.job.id] = OF_A_RUN.get()
+        OF_A_RUN.set(active.job.id)
+        await asyncio.sleep(0)
+        return b"1"
+
+    executor = Executor({"work": object()}, run, lambda: 0)  # type: ignore[dict-item]
+    OF_A_RUN.set("the worker's")
+    alone = Slots(executor, 1, lambda: 0, lambda active, outcome: alone.active.discard(active), lambda: None)
+    alone.put([held(id) for id in "abc"])
+    await until(lambda: not alone.active)
+    assert found == dict.fromkeys("abc", "the worker's")
+
+
+async def test_the_time_of_the_one_that_follows_is_told_also_after_one_whose_own_had_stopped() -> None:
+    worker = Worker(1)
+    told: list[str] = []
+    worker.slots._on_clock = lambda: told.append("clock")
+    worker.slots.put([msgspec.structs.replace(held(id), timeout=1_000) for id in "ab"])
+    await asyncio.sleep(0)
+    # As one does that waits for a process.
+    worker.find("a").stop_clock()
+    told.clear()
+    await worker.end("a")
+    assert worker.find("b").hard_deadline is not None
+    assert told
 
 
 async def test_short_runs_are_followed_by_more() -> None:

@@ -53,7 +53,7 @@ def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> i
 
         jobs = load_jobs(target)
         jobs.configure(settings=settings)
-        return serve_embedded(jobs, listening, greet)
+        return serve_embedded(jobs, listening, greet, target=target)
 
 
 def work(target: str | None, flags: Mapping[str, object]) -> int:

@@ -80,12 +80,15 @@ class Stopped(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """The worker gives the job back, uncharged: on ``shutdown``, or because a ``neighbour`` ended its process."""
+    """The worker gives the job back, uncharged: on ``shutdown``, because a ``neighbour`` ended its process, or because
+    ``no_process`` could be started for it, as ``error`` says; then it may be claimed again after ``delay`` ms."""
 
     token: str
     reason: str = "shutdown"
     progress: Progress | None = None
     log: tuple[LogLine, ...] = ()
+    delay: int = 0
+    error: ErrorInfo | None = None
 
 
 class NotStarted(Struct, frozen=True):
@@ -172,7 +175,7 @@ def _end_run(job: Job, event: Outcome | LeaseLapsed, now: int, retention: Retent
         case Failed():
             return _fail(job, event, now, retention)
         case Released():
-            return _give_back(job, event, event.reason, now, retention)
+            return _give_back(job, event, now, retention)
         case NotStarted():
             return _not_started(job, event, now, retention)
         case NotKnown():
@@ -244,12 +247,16 @@ def _rescue(job: Job, event: LeaseLapsed, now: int, retention: Retention) -> Cha
     return Change(job=job, guard=guard, fields=fields)
 
 
-def _give_back(job: Job, event: Released, reason: str, now: int, retention: Retention) -> Change:
+def _give_back(job: Job, event: Released, now: int, retention: Retention) -> Change:
     if job.cancel_requested_at is not None:
-        fields = _cancelled(job, "cancelled", now, retention)
+        fields = _cancelled(job, "cancelled", now, retention, event.error)
     else:
-        fields = _state(State.QUEUED, reason, now)
-        fields["attempts"] = _attempts(job, reason, now, None)
+        fields = _state(State.SCHEDULED if event.delay else State.QUEUED, event.reason, now)
+        fields["attempts"] = _attempts(job, event.reason, now, event.error)
+        if event.delay:
+            fields["scheduled_for"] = now + event.delay
+        if event.error is not None:
+            fields["error"] = event.error
     return _outcome(job, event, fields)
 
 

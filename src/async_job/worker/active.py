@@ -41,6 +41,7 @@ class ActiveRun:
         "cancelled",
         "ended",
         "hard_deadline",
+        "heeded",
         "job",
         "lost",
         "on_clock",
@@ -57,6 +58,8 @@ class ActiveRun:
         self.job = job
         self.cancelled = False
         self.cancel_asked = False
+        self.heeded = False
+        """The function has seen that it is to stop."""
         self.ended = False
         """The function has ended; the outcome may not have reached the store yet."""
         self.lost = False

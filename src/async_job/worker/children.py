@@ -69,6 +69,10 @@ class ChildDied(WorkerError):
         self.reason = reason
 
 
+class ChildNotStarted(ChildDied):
+    """No child process could be started, so nothing of the job has run."""
+
+
 class Child:
     """One child process, from its start to its end. It leads a process group of its own, so that what its jobs have
     started ends with it."""
@@ -96,8 +100,15 @@ class Child:
         """Starts a process and waits until it has imported the application.
 
         Raises:
-            ChildDied: it could not.
+            ChildNotStarted: it could not.
         """
+        try:
+            return await cls._start(target, settings)
+        except OSError as error:
+            raise ChildNotStarted(f"could not start: {error}") from error
+
+    @classmethod
+    async def _start(cls, target: str | None, settings: Settings) -> Self:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -128,17 +139,18 @@ class Child:
             async with asyncio.timeout(patience):
                 frame = await self._receive()
         except TimeoutError:
-            raise ChildDied(f"could not start: it gave no sign of life for {patience:g} s (stall_timeout)") from None
+            silent = f"could not start: it gave no sign of life for {patience:g} s (stall_timeout)"
+            raise ChildNotStarted(silent) from None
         except ChildDied as error:
-            raise ChildDied(f"could not start: {error.cause}") from error
+            raise ChildNotStarted(f"could not start: {error.cause}") from error
         match frame:
             case Ready(cancellable):
                 self._cancellable = cancellable
                 self._busy = False
             case NotReady(problem):
-                raise ChildDied(f"could not start: {problem}")
+                raise ChildNotStarted(f"could not start: {problem}")
             case _:
-                raise ChildDied("could not start: its first word was not that it is ready")
+                raise ChildNotStarted("could not start: its first word was not that it is ready")
 
     @property
     def usable(self) -> bool:
@@ -290,6 +302,7 @@ class Children:
         Raises:
             ChildRaised: the function has raised, or its input or result does not fit.
             ChildDied: the process has died.
+            ChildNotStarted: there is none, and none could be started.
         """
         active.stop_clock()
         if fresh:

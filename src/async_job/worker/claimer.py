@@ -77,6 +77,10 @@ class Claimer:
         self._claiming = False
         self._bell.set()
 
+    def release(self) -> None:
+        """Stops whatever runs; what is claimed from now on goes back at once."""
+        self._slots.stop()
+
     async def run(self) -> None:
         """The loop.
 

@@ -6,18 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from async_job.core.job import ErrorInfo, ErrorKind
 from async_job.core.lifecycle import Crashed, Failed, NotKnown, NotStarted, Outcome, Released, Stopped, Succeeded
 from async_job.errors import InvalidResult, OutdatedInput
 from async_job.function import JobFunction
 from async_job.worker.active import ActiveRun
-from async_job.worker.children import ChildDied, ChildRaised
+from async_job.worker.children import ChildDied, ChildNotStarted, ChildRaised
 from async_job.worker.failure import describe, shorten
 
 AnyFunction = JobFunction[..., Any, Any]
 Call = Callable[[AnyFunction, ActiveRun], Awaitable[bytes]]
 
 LONGEST_REASON: Final = 2_000
+NO_PROCESS_PAUSE: Final = 5_000
+"""Milliseconds until a job is claimed again for which no child process could be started."""
 
 
 class Executor:
@@ -39,6 +43,8 @@ class Executor:
             result = await self._call(function, active)
         except asyncio.CancelledError as error:
             outcome = self._stopped(active, error)
+        except ChildNotStarted as error:
+            outcome = self._no_process(active, error)
         except ChildRaised as error:
             outcome = Failed(active.token, error.error)
         except ChildDied as error:
@@ -51,7 +57,7 @@ class Executor:
             outcome = Failed(active.token, describe(error, self._now()))
         else:
             outcome = Succeeded(active.token, result)
-        return self._with_last_words(active, self._in_time(active, outcome))
+        return self._with_last_words(active, self._in_time(active, self._heeded(active, outcome)))
 
     def not_started(self, active: ActiveRun) -> Outcome | None:
         """The outcome of a run that was stopped before it began."""
@@ -59,11 +65,17 @@ class Executor:
 
     def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
         """Why the function was cancelled; nobody asked for it: the function did it itself, as by a bare raise."""
-        if active.cancel_asked:
-            return Stopped(active.token)
-        if active.cancelled:
-            return Released(active.token)
-        return Failed(active.token, describe(error, self._now()))
+        return _as_asked(active) if active.cancelled else Failed(active.token, describe(error, self._now()))
+
+    def _heeded(self, active: ActiveRun, outcome: Outcome) -> Outcome:
+        """A function that looked whether it is to stop, and saw that it is, has stopped, however it did that. One that
+        did not look has done all its work."""
+        return _as_asked(active) if active.heeded and isinstance(outcome, Succeeded | Failed) else outcome
+
+    def _no_process(self, active: ActiveRun, error: ChildNotStarted) -> Outcome:
+        """It is not the job's fault, so it is not charged with it."""
+        told = ErrorInfo(kind=ErrorKind.CRASHED, message=str(error), retryable=True, at=self._now())
+        return Released(active.token, "no_process", delay=NO_PROCESS_PAUSE, error=told)
 
     def _in_time(self, active: ActiveRun, outcome: Outcome) -> Outcome:
         """A run whose time was up has timed out, however it ended; a cancel that was asked for goes before."""
@@ -85,12 +97,8 @@ class Executor:
         if not active.has_news or isinstance(outcome, NotKnown | NotStarted | Crashed):
             return outcome
         progress, lines = active.take()
-        match outcome:
-            case Succeeded():
-                return Succeeded(outcome.token, outcome.result, progress, lines)
-            case Failed():
-                return Failed(outcome.token, outcome.error, outcome.delay, outcome.isolate, progress, lines)
-            case Stopped():
-                return Stopped(outcome.token, progress, lines)
-            case Released():
-                return Released(outcome.token, outcome.reason, progress, lines)
+        return replace(outcome, progress=progress, log=lines)
+
+
+def _as_asked(active: ActiveRun) -> Outcome:
+    return Stopped(active.token) if active.cancel_asked else Released(active.token)

@@ -24,7 +24,11 @@ def log_failure(job: Job) -> None:
     error = ended.error
     said = " ".join(f"{error.type or error.kind}: {error.message}".split())
     about = {"type": job.type, "job": job.id, "attempt": _attempt(job, error), "error": shorten(said, LONGEST)}
-    if job.state is State.CANCELLED:
+    if job.reason == "no_process":
+        log.warning(
+            f"no process could be started for a job{_next(job)}", type=job.type, job=job.id, error=about["error"]
+        )
+    elif job.state is State.CANCELLED:
         log.info("a job failed after it was asked to cancel", **about)
     else:
         log.warning(f"a job failed{_next(job)}", **about)

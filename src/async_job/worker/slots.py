@@ -8,6 +8,7 @@ after all, they go back to their queue.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ class Slots:
         self._on_end = on_end
         self._on_clock = on_clock
         self.active: set[ActiveRun] = set()
+        # A task made by a run's own task would begin with what that run has set.
+        self._variables = contextvars.copy_context()
+        self._stopped = False
         self._running = 0
         self._held: deque[tuple[float, ActiveRun]] = deque()
         self._overdue: asyncio.TimerHandle | None = None
@@ -93,7 +97,9 @@ class Slots:
         for job in jobs:
             active = ActiveRun(job, self._now)
             self.active.add(active)
-            if self._running < self._concurrency:
+            if self._stopped:
+                self._let_go(active)
+            elif self._running < self._concurrency:
                 self._start(active, loop)
             else:
                 active.on_stop = partial(self._let_go, active)
@@ -102,6 +108,12 @@ class Slots:
             self._on_clock()
         if self._held and self._overdue is None:
             self._watch(now)
+
+    def stop(self) -> None:
+        """Stops whatever is here, and lets nothing more begin."""
+        self._stopped = True
+        for active in list(self.active):
+            active.stop()
 
     async def go_on(self) -> None:
         """Lets those run that end without waiting for anything: what they leave to be told goes in one trip."""
@@ -115,7 +127,7 @@ class Slots:
         self._running += 1
         active.start_clock()
         active.on_clock = self._on_clock
-        active.task = loop.create_task(self._run(active, loop))
+        active.task = loop.create_task(self._run(active, loop), context=self._variables.copy())
 
     async def _run(self, active: ActiveRun, loop: asyncio.AbstractEventLoop) -> None:
         began = time.perf_counter()
@@ -129,7 +141,8 @@ class Slots:
             _, following = self._held.popleft()
             following.on_stop = None
             self._start(following, loop)
-            if following.job.timeout is not None and active.job.timeout is None:
+            if following.job.timeout is not None and active.hard_deadline is None:
+                # Or else it is called when this one's clock stops.
                 self._on_clock()
         active.stop_clock()
         self._on_end(active, outcome)

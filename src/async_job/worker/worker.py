@@ -20,9 +20,9 @@ from async_job.worker.executor import Executor
 from async_job.worker.reconciler import keep_reconciling
 from async_job.worker.runners import Runners
 
-LAST_WORDS: Final = 3.0
-"""Seconds for runs that were told to stop to do so, and for their outcomes to reach the store: longer than a child
-process takes to be killed."""
+LAST_WORDS: Final = 0.7
+"""Seconds for runs that were told to stop to do so, and for their outcomes to reach the store. Then child processes are
+killed with all that they have started, before the supervisor kills this process (``OVERSTAY``), which leaves that."""
 
 log = get_logger()
 
@@ -99,8 +99,7 @@ class Worker:
         """Stops what still runs; it goes back to the queue, uncharged."""
         if self.busy:
             log.info("giving jobs back", jobs=self.busy)
-        for active in list(self._claimer.active):
-            active.stop()
+        self._claimer.release()
         self._released.set()
 
     async def _last_words(self) -> None:

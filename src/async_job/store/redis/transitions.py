@@ -225,9 +225,9 @@ def applied(change: Change, answer: Any) -> Job | Stale:
 
 
 METHODS: Final[dict[str, tuple[Callable[[Declared, Any], Draft], Callable[[Any, Any], Any]]]] = {
+    "report": (draft_beat, reported),
     "apply": (draft_change, applied),
     "submit": (draft_submission, submitted),
-    "report": (draft_beat, reported),
 }
 """The methods that take many items, in the order in which they are sent: what makes an item's arguments, and what reads
-its answer."""
+its answer. What a run says is told before its outcome, after which nothing more is taken from it."""

@@ -80,7 +80,7 @@ class Trips:
         return await self._group.call(method, (command, read), items)
 
     async def _execute(self, group: Sequence[Request]) -> None:
-        """One group, one trip, in this order: what was, what is new, what goes on, what is next, and reads."""
+        """One group, one trip, in this order: what goes on, what was, what is new, what is next, and reads."""
         by_method: dict[str, list[Request]] = defaultdict(list)
         for request in group:
             by_method[request.method].append(request)
