@@ -139,9 +139,10 @@ class ApiKeyNotFound(AsyncJobError):
 
 
 class Conflict(AsyncJobError):
-    """The job's state does not allow what was asked. ``job`` is the job as it was found."""
+    """The job's state does not allow what was asked. ``job`` is the job as it was found; ``None`` in an HTTP client
+    that could not read it: its API key is not good for that, or the job has gone since."""
 
-    def __init__(self, message: str, job: Job) -> None:
+    def __init__(self, message: str, job: Job | None) -> None:
         super().__init__(message)
         self.job = job
 
@@ -169,7 +170,7 @@ class NotFinished(Conflict):
 class UniqueKeyHeld(Conflict):
     """Another live job of the same type holds the unique key. ``holder`` is its id."""
 
-    def __init__(self, message: str, job: Job, holder: str) -> None:
+    def __init__(self, message: str, job: Job | None, holder: str) -> None:
         super().__init__(message, job)
         self.holder = holder
 

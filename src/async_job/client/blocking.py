@@ -95,9 +95,15 @@ class Client:
                 ``(type, input, options)``.
             key: an idempotency key for a request that a later run of this program may repeat.
 
+        More than 1,000 jobs or 3 MiB go in several batches, one after the other. A later batch that the server refuses
+        answers each of its jobs by that error; if the server goes away in between, all that are left are answered by
+        a ``ServerError`` or ``StoreError``, which says with what key to go on.
+
         Raises:
-            InvalidInput: an input cannot be written as JSON, or the whole is too large; nothing was stored.
-            ServerError, StoreError: they cannot be stored.
+            InvalidInput: an input cannot be written as JSON; nothing was sent.
+            UsageError: the server refuses the first batch; nothing was stored.
+            ServerError, StoreError: the first batch got no answer. It may be stored all the same, and the error says
+                with what key to go on.
         """
         answers = self._take(self._verbs.submit_many(new_batch(jobs), key))
         functions = [job.function if isinstance(job, Request) else None for job in jobs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -12,7 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from async_job.client.following import Following
-from async_job.client.reading import JobType, JobTypes, ReceivedBatch, ReceivedJob, ReceivedList, decode, read_job
+from async_job.client.reading import (
+    JobType,
+    JobTypes,
+    ReceivedBatch,
+    ReceivedItem,
+    ReceivedJob,
+    ReceivedList,
+    decode,
+    read_job,
+)
 from async_job.client.refusals import CONFLICTS, Problem, error_of, read_problem
 from async_job.client.steps import Call, Pause, Reply, Steps, ask
 from async_job.client.waiting import Waits
@@ -26,8 +35,12 @@ from async_job.errors import (
     InvalidOptions,
     JobNotFound,
     NoResult,
+    NotAllowed,
     NotRetryable,
+    ServerError,
+    StoreError,
     UniqueKeyHeld,
+    UsageError,
 )
 from async_job.finding import Page
 from async_job.function import JobFunction
@@ -149,21 +162,55 @@ class Verbs:
         return (yield from self._job(reply))
 
     def submit_many(self, jobs: Sequence[NewJob], key: str | None) -> Steps[list[Job | AsyncJobError]]:
-        """Stores the jobs, batch by batch; one answer each, in order."""
+        """Stores the jobs, batch by batch; one answer each, in order. What happens to a later batch takes nothing from
+        the answers of those before it."""
         key = key or new_id()
         answers: list[Job | AsyncJobError] = []
         for number, bodies in enumerate(batches(jobs)):
-            headers = {**JSON, "Idempotency-Key": f"{key}-{number}" if number else key}
-            body = b'{"jobs":[' + b",".join(bodies) + b"]}"
-            reply = yield from self._ask(Call("POST", "/v1/jobs/batch", headers, body=body))
-            if not reply.is_good:
-                yield from self._refuse(reply)
-            for item in decode(reply.body, ReceivedBatch, self._url).items:
-                if item.job is not None:
-                    answers.append(read_job(item.job))
-                else:
-                    answers.append((yield from self._error(item.problem, item.status)))
+            try:
+                answers += yield from self._submit_batch(bodies, f"{key}-{number}" if number else key)
+            except UsageError as error:
+                if not answers:
+                    raise
+                answers += [error] * len(bodies)
+            except (ServerError, StoreError) as error:
+                unknown = _not_all(error, len(answers), len(jobs), key)
+                if not answers:
+                    raise unknown from error
+                answers += [unknown] * (len(jobs) - len(answers))
+                break
         return answers
+
+    def _submit_batch(self, bodies: Sequence[bytes], key: str) -> Steps[list[Job | AsyncJobError]]:
+        body = b'{"jobs":[' + b",".join(bodies) + b"]}"
+        headers = {**JSON, "Idempotency-Key": key}
+        reply = yield from self._ask(Call("POST", "/v1/jobs/batch", headers, body=body))
+        if not reply.is_good:
+            yield from self._refuse(reply)
+        items = decode(reply.body, ReceivedBatch, self._url).items
+        holders = yield from self._readable(item.problem.holder for item in items if item.problem.holder)
+        return [self._answer(item, holders) for item in items]
+
+    def _answer(self, item: ReceivedItem, holders: Mapping[str, Job]) -> Job | AsyncJobError:
+        if item.job is not None:
+            return read_job(item.job)
+        problem = item.problem
+        if problem.code == "unique_key_held":
+            return UniqueKeyHeld(problem.detail, holders.get(problem.holder), problem.holder)
+        return error_of(problem, item.status, self._url)
+
+    def _readable(self, ids: Iterable[str]) -> Steps[dict[str, Job]]:
+        """Those of the jobs that can be read. They go with an error, which counts for more than why they cannot."""
+        found: dict[str, Job] = {}
+        for id in dict.fromkeys(ids):
+            try:
+                found[id] = yield from self.get(id)
+            except JobNotFound:
+                continue
+            except (NotAllowed, ServerError, StoreError):
+                # The others would fare no better.
+                break
+        return found
 
     def get(self, id: str, hold: int = 0) -> Steps[Job]:
         """The job as it is, or as it is when it has ended or ``hold`` seconds are over."""
@@ -215,7 +262,7 @@ class Verbs:
             return (yield from self._job(reply, id))
         except AlreadyFinished as error:
             # The answer to the first try was lost.
-            if reply.repeated and error.job.state is State.CANCELLED:
+            if reply.repeated and error.job is not None and error.job.state is State.CANCELLED:
                 return error.job
             raise
 
@@ -226,7 +273,7 @@ class Verbs:
             return (yield from self._job(reply, id))
         except NotRetryable as error:
             # The answer to the first try was lost.
-            if reply.repeated and not error.job.done:
+            if reply.repeated and error.job is not None and not error.job.done:
                 return error.job
             raise
 
@@ -274,13 +321,23 @@ class Verbs:
         """Raises what the reply means; ``id`` is the job that was asked about."""
         raise (yield from self._error(read_problem(reply, self._url), reply.status, id))
 
-    def _error(self, problem: Problem, status: int, id: str = "") -> Steps[AsyncJobError]:
+    def _error(self, problem: Problem, status: int, id: str) -> Steps[AsyncJobError]:
         """What the problem means; some errors carry the job, which is read for that."""
         if problem.code == "unique_key_held":
-            return UniqueKeyHeld(problem.detail, (yield from self.get(id or problem.holder)), problem.holder)
+            about = id or problem.holder
+            return UniqueKeyHeld(problem.detail, (yield from self._readable([about])).get(about), problem.holder)
         if problem.code in CONFLICTS:
-            return CONFLICTS[problem.code](problem.detail, (yield from self.get(id)))
+            return CONFLICTS[problem.code](problem.detail, (yield from self._readable([id])).get(id))
         return error_of(problem, status, self._url, id)
+
+
+def _not_all(error: ServerError | StoreError, answered: int, all: int, key: str) -> ServerError | StoreError:
+    """The error, with how to go on when nobody knows what is stored of the rest."""
+    rest = f"of the jobs {answered + 1} to {all}" if answered else f"of these {all} jobs"
+    return type(error)(
+        f"{error}; it is not known what is stored {rest}: to go on, submit_many all the same jobs again within a day "
+        f"with key={key!r}, which stores none twice"
+    )
 
 
 def job_path(id: str) -> str:

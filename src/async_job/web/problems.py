@@ -101,7 +101,7 @@ def problem_of(error: AsyncJobError) -> Problem | None:
         case UniqueKeyHeld():
             return Problem(409, "unique_key_held", text, holder=error.holder)
         case Conflict():
-            return Problem(409, CONFLICTS.get(type(error), "conflict"), text, state=error.job.state)
+            return Problem(409, CONFLICTS.get(type(error), "conflict"), text, state=error.job and error.job.state)
         case EndpointNotFound():
             return Problem(404, "endpoint_not_found", text)
         case DeliveryNotFound():

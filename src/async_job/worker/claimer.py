@@ -170,7 +170,8 @@ class Claimer:
             try:
                 change = decide(active.job, outcome, now, self._retention)
             except Lost as error:
-                log.warning("an outcome came too late and was dropped", job=active.job.id, state=error.job.state)
+                state = error.job and error.job.state
+                log.warning("an outcome came too late and was dropped", job=active.job.id, state=state)
                 self.active.discard(active)
                 continue
             if change is None:
