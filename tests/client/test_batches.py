@@ -11,7 +11,7 @@ from async_job import AlreadyFinished, Jobs, NotFinished, NotRetryable, UniqueKe
 from async_job.access.keys import AccessScope, Keys
 from async_job.client import verbs
 from async_job.core.submission import OnConflict, Options
-from async_job.errors import InvalidInput, NotAllowed, ServerError, StoreFull
+from async_job.errors import InvalidInput, InvalidOptions, NotAllowed, ServerError, StoreFull
 from async_job.web.answer import send_answer
 from async_job.web.problems import Problem
 from support.clients import Asker
@@ -187,3 +187,32 @@ async def test_verbs_say_what_is_wrong_to_a_key_that_may_not_read(jobs: Jobs, co
                 await client.ask(verb, id)
             assert raised.value.job is None
             assert id in str(raised.value)
+
+
+async def test_the_keys_of_later_batches_are_no_callers_own(jobs: Jobs, connect: Callable[..., Asker]) -> None:
+    async with serve(jobs) as site:
+        client = connect(f"http://127.0.0.1:{site.port}", patience=0)
+        own = [await client.ask("submit_many", many(1), key=f"import{end}") for end in ("-1", "-2", "1")]
+        answers = await client.ask("submit_many", many(5), key="import")
+    ids = {handle.id for handle in answers} | {handle.id for [handle] in own}
+    assert len(ids) == 8
+
+
+async def test_the_longest_key_is_good_for_several_batches(jobs: Jobs, connect: Callable[..., Asker]) -> None:
+    async with serve(jobs) as site:
+        client = connect(f"http://127.0.0.1:{site.port}", patience=0)
+        first = await client.ask("submit_many", many(5), key="k" * 255)
+        again = await client.ask("submit_many", many(5), key="k" * 255)
+    assert len({handle.id for handle in first}) == 5
+    assert [handle.id for handle in again] == [handle.id for handle in first]
+
+
+@pytest.mark.parametrize("key", ["bestellung-\u00fc", "", "a b", "a\n", '"quoted', "k" * 256, 7])
+async def test_a_key_that_cannot_be_is_told_before_anything_is_sent(
+    jobs: Jobs, connect: Callable[..., Asker], key: Any
+) -> None:
+    nowhere = connect("http://127.0.0.1:9", patience=0)
+    for submitting in (nowhere.ask("submit", "add", {"a": 1}, key=key), nowhere.ask("submit_many", many(1), key=key)):
+        with pytest.raises(InvalidOptions, match="1 to 255 visible ASCII") as raised:
+            await submitting
+        assert raised.value.option == "key"

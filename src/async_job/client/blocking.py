@@ -79,6 +79,7 @@ class Client:
 
         Raises:
             InvalidInput: the input does not fit.
+            InvalidOptions: an option or the key cannot be.
             UnknownType: the server knows no such type.
             UniqueKeyHeld: a live job has the unique key, and ``on_conflict`` is ``reject``.
             ServerError, StoreError: it cannot be stored.
@@ -101,6 +102,7 @@ class Client:
 
         Raises:
             InvalidInput: an input cannot be written as JSON; nothing was sent.
+            InvalidOptions: the key cannot be one; nothing was sent.
             UsageError: the server refuses the first batch; nothing was stored.
             ServerError, StoreError: the first batch got no answer. It may be stored all the same, and the error says
                 with what key to go on.

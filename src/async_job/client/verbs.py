@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -52,6 +53,8 @@ from async_job.submitting import Request
 HOLD: Final = 20
 """Seconds for which the server is asked to hold an answer back; a proxy in between may cut longer ones."""
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+KEY: Final = re.compile(r"[!#-~][!-~]{0,254}")
+"""The idempotency keys that a server takes as they are."""
 JSON: Final = {"Content-Type": "application/json"}
 MOST_AT_ONCE: Final = 1000
 """Jobs in one batch; a server takes no more."""
@@ -85,6 +88,7 @@ def new_job(what: JobFunction[..., Any, Any] | str, args: tuple[Any, ...], kwarg
 
     Raises:
         InvalidInput: the arguments do not fit the function, or are no JSON.
+        InvalidOptions: the key cannot be one.
     """
     if isinstance(what, JobFunction):
         return NewJob(what.type, what.input.encode(args, kwargs), what.options)
@@ -96,7 +100,20 @@ def _job_of_type(type: str, input: Any = None, options: Options | None = None, k
         text = msgspec.json.encode({} if input is None else input)
     except TypeError as error:
         raise InvalidInput(f"the input cannot be written as JSON: {error}") from error
-    return NewJob(type, text, options or Options(), key)
+    return NewJob(type, text, options or Options(), None if key is None else checked_key(key))
+
+
+def checked_key(key: object) -> str:
+    """The idempotency key, as it can be sent. Raises ``InvalidOptions``."""
+    if isinstance(key, str) and KEY.fullmatch(key):
+        return key
+    says = "has to be 1 to 255 visible ASCII characters, and not to begin with a double quote"
+    raise InvalidOptions(f"the key {says}; {key!r} is not so", "key")
+
+
+def batch_key(key: str, number: int) -> str:
+    """The key of the batch of that number: the first has the caller's own, and the others one that nobody means."""
+    return key if number == 0 else sha256(f"{key} {number}".encode()).hexdigest()
 
 
 def new_batch(jobs: Sequence[ToSubmit]) -> list[NewJob]:
@@ -164,11 +181,11 @@ class Verbs:
     def submit_many(self, jobs: Sequence[NewJob], key: str | None) -> Steps[list[Job | AsyncJobError]]:
         """Stores the jobs, batch by batch; one answer each, in order. What happens to a later batch takes nothing from
         the answers of those before it."""
-        key = key or new_id()
+        key = new_id() if key is None else checked_key(key)
         answers: list[Job | AsyncJobError] = []
         for number, bodies in enumerate(batches(jobs)):
             try:
-                answers += yield from self._submit_batch(bodies, f"{key}-{number}" if number else key)
+                answers += yield from self._submit_batch(bodies, batch_key(key, number))
             except UsageError as error:
                 if not answers:
                     raise
