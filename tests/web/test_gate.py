@@ -112,6 +112,18 @@ async def test_a_ticket_opens_the_stream_of_its_job_once(clocked: Clocked) -> No
     assert (again.status_code, again.json()["code"]) == (401, "ticket_unknown")
 
 
+@pytest.mark.parametrize("store_url", ["memory://"])
+async def test_a_ticket_opens_it_beside_a_password_for_a_proxy_but_not_beside_a_key(clocked: Clocked) -> None:
+    _, headers = await clocked.make("create", "read", "manage")
+    id = await started(clocked, headers)
+    await clocked.site.post(f"/v1/jobs/{id}/cancel", headers=headers)
+    path = await clocked.ticket(id, headers)
+    for sent in ({"Authorization": "Bearer aj_x"}, {"X-API-Key": "aj_x"}):
+        answer = await clocked.site.get(path, headers=sent)
+        assert (answer.status_code, answer.json()["code"]) == (401, "key_unknown")
+    assert (await clocked.site.get(path, headers={"Authorization": "Basic dXNlcjpwYXNz"})).status_code == 200
+
+
 async def test_a_ticket_is_for_reading_alone(clocked: Clocked) -> None:
     _, headers = await clocked.make()
     id = await started(clocked, headers)

@@ -54,7 +54,8 @@ class Gate:
         if self._is_open(scope):
             return
         text = _key_text(scope)
-        if text is None and takes_ticket:
+        if not text and takes_ticket:
+            # Browsers and proxies send an Authorization of another kind by themselves.
             ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
             if ticket:
                 await self._admit_ticket(scope, store, ticket)
@@ -109,7 +110,7 @@ class Gate:
 
 
 def _key_text(scope: Scope) -> str | None:
-    """The key that the request bears; ``None``: it bears none."""
+    """The key that the request bears; ``None``: it bears none, empty: it bears something that is no key."""
     given = header(scope, b"x-api-key")
     if given is not None:
         # The other header may then be for the application that this one is mounted in.
