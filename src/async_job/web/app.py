@@ -19,7 +19,7 @@ from async_job.web.answer import Answer, send_answer
 from async_job.web.body import ClientGone
 from async_job.web.caller import with_limit
 from async_job.web.closing import Closing
-from async_job.web.gate import Gate
+from async_job.web.gate import LIVENESS, Gate
 from async_job.web.handlers.batches import Batches
 from async_job.web.handlers.documents import Documents
 from async_job.web.handlers.lists import Lists
@@ -170,7 +170,7 @@ def _about_the_system(jobs: Jobs, rates: Rates) -> list[Operation]:
             "GET", "/v1/webhooks/deliveries", webhooks.deliveries, "admin", {200: DeliveryList}, query=DeliveryQuery
         ),
         Operation("POST", "/v1/webhooks/deliveries/{id}/replay", webhooks.replay, "admin", {202: DeliveryView}),
-        Operation("GET", "/healthz", probes.live, "none", {200: Live}),
+        Operation("GET", LIVENESS, probes.live, "none", {200: Live}),
         Operation("GET", "/readyz", probes.ready, "none", {200: Ready}),
         Operation("GET", "/metrics", probes.metrics, "metrics", {200: str}),
     ]

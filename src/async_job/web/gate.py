@@ -28,6 +28,7 @@ from async_job.web.caller import key_of, note_key, note_limit
 from async_job.web.problems import Problem, retry_after
 from async_job.web.request import header, path_guid
 
+LIVENESS: Final = "/healthz"
 BEARER: Final = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 
 
@@ -40,8 +41,9 @@ class Gate:
 
     async def check_host(self, scope: Scope) -> None:
         """Raises a problem for a name that a page may have made lead here. It does no harm where keys are asked for,
-        which a browser does not send by itself."""
-        if self._jobs.settings.allow_open or guard.is_own_name(scope):
+        which a browser does not send by itself. Whether they are is in the store, and `/healthz`, which tells nothing,
+        has to be answered without one."""
+        if self._jobs.settings.allow_open or guard.is_own_name(scope) or _is_liveness(scope):
             return
         await self._ring.refresh(await self._jobs.store())
         if not self._ring.in_use:
@@ -107,6 +109,11 @@ class Gate:
         if not allowance.granted:
             detail = f"this key may send {allowance.rate} requests a minute"
             raise Problem(429, "rate_limited", detail, [retry_after(allowance.pause)])
+
+
+def _is_liveness(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == f"{scope.get('root_path', '')}{LIVENESS}"
 
 
 def _key_text(scope: Scope) -> str | None:
