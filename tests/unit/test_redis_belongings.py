@@ -172,7 +172,9 @@ class TestFullServer:
         try:
             taken = await store.outbox.take(10, LEASE)
             await store.outbox.settle([after_try(one, 204, "", store.now()) for one in taken])
+            await store.administration.pause("default")
             await store.administration.resume("default")
+            await store.administration.put_document("keys", "one", b"revoked")
             assert await store.delete(["a"]) == [None]
         finally:
             client.config_set("maxmemory", "0")

@@ -275,6 +275,19 @@ class TestLater:
                     await submitting
             assert (await store.counts()).queued == {"default": 2}
 
+    async def test_a_server_that_has_lost_its_replicas(self, make_server: MakeServer) -> None:
+        server = make_server()
+        async with opened(server.url, patience=0.3) as store:
+            with redis.Redis.from_url(server.url) as client:
+                client.config_set("min-replicas-to-write", 1)
+                with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+                    await store.submit([make_job(store.now(), "a")])
+                submitting = asyncio.ensure_future(submit(store, "a"))
+                await asyncio.sleep(0.1)
+                client.config_set("min-replicas-to-write", 0)
+                await submitting
+            assert (await store.counts()).queued == {"default": 1}
+
     async def test_a_replica_that_stays_one(self, make_server: MakeServer) -> None:
         server = make_server()
         async with opened(server.url, patience=0.3) as store:

@@ -252,6 +252,7 @@ class TestKeys:
         for _ in range(100):
             await store.purge(1)
         assert client.smembers("async-job.sys:queues") == {"stays"}
+        assert client.keys("async-job.sys:wake:*") == ["async-job.sys:wake:stays"]
         await tell(store, cancelled, RetryRequested())
         assert (await store.counts()).queued == {"stays": 1, "q99": 1}
         assert await store.check() == []

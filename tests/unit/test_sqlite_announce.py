@@ -116,3 +116,29 @@ async def test_where_nobody_can_listen_nothing_is_heard_and_nothing_fails() -> N
     announcer.listen(lambda message: None)
     announcer.tell(b"ready")
     announcer.close()
+
+
+async def test_no_file_is_taken_for_what_a_killed_process_left(
+    stores: tuple[SqliteStore, SqliteStore], tmp_path: Path
+) -> None:
+    kept = tmp_path / "jobs.db-wake" / "notes"
+    kept.write_text("mine")
+    await submit(stores[0], "a")
+    await stores[0].close()
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("made_by", ["a link", "a file"])
+async def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, made_by: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = folder_of(tmp_path / "jobs.db")
+    if made_by == "a link":
+        folder.symlink_to(elsewhere)
+    else:
+        folder.write_text("")
+    store = SqliteStore(tmp_path / "jobs.db", clock=ManualClock())
+    await store.open()
+    assert sockets(elsewhere) == set()
+    await submit(store, "a")
+    await store.close()

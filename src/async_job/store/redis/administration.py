@@ -25,7 +25,7 @@ class RedisAdministration:
         return sorted(queues, key=lambda queue: queue.name)
 
     async def pause(self, queue: str) -> None:
-        await self._trips.command("SADD", self._keys.paused, queue)
+        await self._trips.run("pause", lambda reply: None, (self._keys.paused,), [queue])
 
     async def resume(self, queue: str) -> None:
         keys = (self._keys.paused, self._keys.wake(queue))
@@ -40,7 +40,8 @@ class RedisAdministration:
         return {text(id): value for id, value in zip(flat[::2], flat[1::2], strict=True)}
 
     async def put_document(self, kind: str, id: str, value: bytes) -> None:
-        await self._trips.command("HSET", self._keys.documents(kind), id, value)
+        # A script, because they run on a server that is full: a key can be revoked there.
+        await self._trips.run("put_document", lambda reply: None, (self._keys.documents(kind),), [id, value])
 
     async def delete_document(self, kind: str, id: str) -> bool:
         removed: int = await self._trips.command("HDEL", self._keys.documents(kind), id)

@@ -42,6 +42,8 @@ BLOCK_SLACK: Final = 5.0
 ANOTHER_SERVER: Final = (ReadOnlyError, MasterDownError)
 """The server is (no longer) the one that writes; a new connection may find the one that does."""
 NOT_NOW: Final = (*ANOTHER_SERVER, TryAgainError, ClusterDownError)
+NOT_NOW_CODES: Final = ("BUSY ", "NOREPLICAS ")
+"""The errors of that kind for which the driver has no class."""
 
 WORKER_ERRORS: Final[dict[str, type[AsyncJobError]]] = {
     "NOTENROLLED": NotEnrolled,
@@ -64,7 +66,7 @@ def _ignore(_: Any) -> None:
 
 def is_passing(error: ResponseError) -> bool:
     """The server did nothing and will do it later, or another server does."""
-    return isinstance(error, NOT_NOW) or str(error).startswith("BUSY ")
+    return isinstance(error, NOT_NOW) or str(error).startswith(NOT_NOW_CODES)
 
 
 def meaning(error: BaseException) -> AsyncJobError:

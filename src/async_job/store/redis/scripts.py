@@ -13,7 +13,7 @@ from async_job.store.redis.record import Field
 NAMES: Final = (
     *("submit", "claim", "apply", "report"),
     *("enroll", "extend", "retire", "due", "rescuable", "overdue", "purge", "delete"),
-    *("scan", "ahead", "log", "counts", "queues", "resume", "workers"),
+    *("scan", "ahead", "log", "counts", "queues", "pause", "resume", "workers", "put_document"),
     *("take", "settle", "deliveries"),
     *("check", "check_unique", "check_deliveries", "health"),
 )

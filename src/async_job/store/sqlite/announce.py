@@ -9,12 +9,14 @@ import asyncio
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+TEMPORARY: Final = Path("/tmp")
 LONGEST_ADDRESS: Final = 107
 """Bytes that a Unix socket's path may have."""
 
@@ -32,7 +34,9 @@ class Announcer:
         """Calls ``hear`` with what others tell. Where no socket can be made, nothing is heard."""
         ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(0o777 if self._folder.parent != TEMPORARY else 0o700, exist_ok=True)
+            if not _is_ours(self._folder):
+                raise NotADirectoryError(self._folder)
             ear.bind(str(self._folder / self._name))
         except OSError:
             ear.close()
@@ -51,6 +55,8 @@ class Announcer:
 
     def tell(self, message: bytes) -> None:
         """Tells the other processes, and clears away after those that are gone."""
+        if self._ear is None:
+            return
         with suppress(OSError):  # nobody has ever listened, or they are not ours to tell
             for name in os.listdir(self._folder):
                 if name != self._name:
@@ -61,7 +67,9 @@ class Announcer:
             self._mouth.sendto(message, address)
         except (ConnectionRefusedError, FileNotFoundError):
             with suppress(OSError):  # another process was quicker, or it is not ours to remove
-                os.unlink(address)
+                # A file of any other kind refuses, too.
+                if stat.S_ISSOCK(os.lstat(address).st_mode):
+                    os.unlink(address)
         except OSError:
             return  # its buffer is full of hints, or it is another user's: it looks for itself
 
@@ -80,4 +88,10 @@ def folder_of(database: Path) -> Path:
     beside = Path(f"{database}-wake")
     if len(os.fsencode(beside / "4194304-00000000")) <= LONGEST_ADDRESS:
         return beside
-    return Path("/tmp") / f"async-job-{sha256(os.fsencode(database)).hexdigest()[:16]}"
+    return TEMPORARY / f"async-job-{sha256(os.fsencode(database)).hexdigest()[:16]}"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder, and no link to one; among the temporary files anybody could have made it."""
+    found = os.lstat(folder)
+    return stat.S_ISDIR(found.st_mode) and (folder.parent != TEMPORARY or found.st_uid == os.geteuid())

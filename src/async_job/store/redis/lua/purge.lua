@@ -19,8 +19,11 @@ for n = 1, math.min(#due, limit) do
 end
 remove(ids, indexes)
 
--- A queue that has emptied is no longer listed; the next job in it lists it again.
+-- A queue that has emptied is no longer listed, and nobody is woken for it; the next job in it does both again.
 for _, queue in ipairs(call('SRANDMEMBER', queues, QUEUES_LOOKED_AT)) do
-  if call('EXISTS', root .. 'queue:' .. queue) == 0 then call('SREM', queues, queue) end
+  if call('EXISTS', root .. 'queue:' .. queue) == 0 then
+    call('SREM', queues, queue)
+    call('DEL', root .. 'wake:' .. queue)
+  end
 end
 return {now, #ids}
