@@ -23,6 +23,8 @@ from async_job.store.protocol import Index, Place, Store
 
 MOST_SCANNED: Final = 1_000
 READ_AT_ONCE: Final = 100
+HIGHEST: Final = 2**63
+"""A place's score is a 64-bit number."""
 
 
 class Page(Struct, frozen=True):
@@ -118,6 +120,9 @@ def _read_cursor(cursor: str | None) -> dict[str, Place]:
         return {}
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(text, type=dict[str, Place])
+        places = msgspec.json.decode(text, type=dict[str, Place])
+        if not all(-HIGHEST <= place.score < HIGHEST for place in places.values()):
+            raise ValueError("a place is out of range")
+        return places
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
         raise InvalidOptions("the cursor is none that a page gave; leave it out to begin anew", "cursor") from error

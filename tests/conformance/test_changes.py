@@ -93,7 +93,9 @@ async def test_nothing_written_is_no_entry(store: Store) -> None:
     assert (await store.changes(after, 0)).entries == []
 
 
-@pytest.mark.parametrize("after", ["", "nonsense", "-1", "99999999999999-0", "9" * 30, "1-2-3", "☃", "0x1"])
+@pytest.mark.parametrize(
+    "after", ["", "nonsense", "-1", "99999999999999-0", "9" * 30, "9" * 5_000, "٣", "1-2-3", "☃", "0x1"]
+)
 async def test_a_cursor_that_was_never_given_is_reset(store: Store, after: str) -> None:
     await submit(store, "a")
     answer = await store.changes(after, PATIENCE)

@@ -99,6 +99,19 @@ class TestOpening:
         await store.open()
         await store.close()
 
+    async def test_of_several_hosts_the_one_that_writes(self, make_server: Callable[..., Server]) -> None:
+        first, second = make_server(), make_server()
+        with redis.Redis.from_url(first.url) as one, redis.Redis.from_url(second.url) as other:
+            one.execute_command("REPLICAOF", "127.0.0.1", str(second.port))
+            store = RedisStore(f"127.0.0.1:{first.port},127.0.0.1:{second.port}")
+            await store.open()
+            await submit(store, "a")
+            one.execute_command("REPLICAOF", "NO", "ONE")
+            other.execute_command("REPLICAOF", "127.0.0.1", str(first.port))
+            await submit(store, "b")
+            await store.close()
+            assert one.hget("async-job:b", "state") == b"queued"
+
     async def test_another_database_is_another_store(self, redis_server: Server, store: RedisStore) -> None:
         await submit(store, "a")
         other = RedisStore(f"127.0.0.1:{redis_server.port},defaultDatabase=5")

@@ -119,6 +119,8 @@ async def test_a_search_stops_after_a_thousand_jobs_and_says_so(site: Site) -> N
         ("sort=up", "invalid_request"),
         ("cursor=x", "invalid_option"),
         ("cursor=", "invalid_option"),
+        # {"queued/default": [2 to the 70th, "x"]}
+        ("cursor=eyJxdWV1ZWQvZGVmYXVsdCI6WzExODA1OTE2MjA3MTc0MTEzMDM0MjQsIngiXX0", "invalid_option"),
         ("created_after=yesterday", "invalid_request"),
         ("created_after=2020-01-01T00:00:00", "invalid_request"),
         ("colour=red", "invalid_request"),

@@ -31,3 +31,12 @@ class LogLimits(msgspec.Struct, frozen=True):
 
 
 USUAL_LIMITS = LogLimits()
+
+LONGEST_NUMBER = 18
+"""Digits that a 64-bit number has for sure."""
+
+
+def change_number(cursor: str) -> int:
+    """The number of the change after which a cursor goes on; -1: it is none that a store gave."""
+    fits = cursor.isascii() and cursor.isdigit() and len(cursor) <= LONGEST_NUMBER
+    return int(cursor) if fits else -1

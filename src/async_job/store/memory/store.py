@@ -19,6 +19,7 @@ from async_job.clock import Clock, SystemClock
 from async_job.core.job import Change, Job, LogLine, State, worker_of
 from async_job.core.life import lived
 from async_job.errors import ForkError, LeaseOver, NotEnrolled, StaleClaim
+from async_job.store import codec
 from async_job.store.bell import Bell
 from async_job.store.codec import USUAL_LIMITS, LogLimits
 from async_job.store.memory.administration import MemoryAdministration
@@ -346,8 +347,9 @@ class MemoryStore:
                 await asyncio.wait([rung], timeout=timeout)
         with self._lock:
             cursor = str(self._table.entry_count)
-            behind = self._table.entry_count - int(after) if after.isdecimal() else -1
-            if not 0 <= behind <= len(self._table.entries):
+            number = codec.change_number(after)
+            behind = self._table.entry_count - number
+            if number < 0 or not 0 <= behind <= len(self._table.entries):
                 return Changes([], cursor, reset=True)
             return Changes(list(self._table.entries)[len(self._table.entries) - behind :], cursor)
 

@@ -1,4 +1,4 @@
-"""Makes connections: to one host, to the first of several that answers, or to the master that Sentinels name."""
+"""Makes connections: to one host, to the first of several that answers and writes, or to the master of some Sentinels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, SSLConnecti
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, ResponseError
 
 from async_job.store.redis.connection_string import RedisAddress
 
@@ -42,6 +43,8 @@ class Connections:
         connection = self._make()
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
+            if self._address.service is None and len(self._address.hosts) > 1:
+                await _refuse_replica(connection)
         except BaseException:
             self._turn += 1
             await connection.disconnect(nowait=True)
@@ -67,5 +70,18 @@ class Connections:
         return connection
 
     async def close(self) -> None:
+        """Lets go of the Sentinels."""
         for client in self._sentinels:
             await client.aclose()
+
+
+async def _refuse_replica(connection: AbstractConnection) -> None:
+    """Of several hosts the one is wanted that writes."""
+    await connection.send_command("ROLE")  # type: ignore[no-untyped-call]
+    try:
+        role = await connection.read_response()
+    except ResponseError:
+        # This user may not ask, so whoever answers is taken.
+        return
+    if role[0] == b"slave":
+        raise ConnectionError("it is a replica, and of the hosts that are given no other answers")

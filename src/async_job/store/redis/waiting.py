@@ -9,6 +9,7 @@ from typing import Any, Final
 from redis.asyncio.connection import AbstractConnection
 
 from async_job.core.job import State
+from async_job.store import codec
 from async_job.store.protocol import Changes, Entry
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Link
@@ -35,19 +36,19 @@ class WaitingReads:
         """See ``Store.changes``. Entries are numbered through, job by job: what is missing behind ``after`` was trimmed
         away, and a log that ends before it is another one than it was."""
         async with self._link() as link:
-            if after is None or not after.isdecimal() or int(after) > self._seen:
+            number = -1 if after is None else codec.change_number(after)
+            if number < 0 or number > self._seen:
                 # A cursor that this process has not met may be any text; it is looked at before anything waits for it.
                 last = await self._last(link)
-                if after is None or not after.isdecimal() or int(after) > last:
+                if number < 0 or number > last:
                     return Changes([], str(last), reset=after is not None)
-            number = int(after)
             block = ("BLOCK", max(1, round(timeout * 1000))) if timeout > 0 else ()
             read = ("XREAD", "COUNT", ENTRIES_A_READ, *block, "STREAMS", self._keys.changes, f"0-{number}")
             [streams] = await link.ask(read, block=max(timeout, 0.0))
             if streams:
                 return self._entries(number, streams[0][1])
             last = await self._last(link)
-            return Changes([], str(last), reset=True) if last < number else Changes([], after)
+            return Changes([], str(last), reset=True) if last < number else Changes([], str(number))
 
     async def _last(self, link: Link) -> int:
         [last] = await link.ask(("GET", self._keys.changed))

@@ -11,6 +11,7 @@ import apsw
 
 from async_job.clock import Clock
 from async_job.core.job import Job, LogLine, State
+from async_job.store import codec
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH, Changes, Counts, Due, Entry, Index, Place
 from async_job.store.sqlite import statements
@@ -132,8 +133,8 @@ class Reader:
         ((first, last),) = self._connection.execute(SQL["changes.ends"])
         if after is None:
             return Changes([], str(last))
-        start = int(after) if after.isascii() and after.isdigit() else -1
-        if start > last or start < first - 1 or last - start > CHANGES_KEPT:
+        start = codec.change_number(after)
+        if start < 0 or start > last or start < first - 1 or last - start > CHANGES_KEPT:
             return Changes([], str(last), reset=True)
         rows = self._connection.execute(SQL["changes.entries"], (start,))
         return Changes([Entry(id, version, STATES[state], reason) for id, version, state, reason in rows], str(last))
