@@ -1,4 +1,4 @@
-"""Makes connections: to one host, to the first of several that answers and writes, or to the master of some Sentinels."""
+"""Makes connections: to one host, to the first of several that answers and writes, or to the master of Sentinels."""
 
 from __future__ import annotations
 
