@@ -17,7 +17,7 @@ from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryReq
 from async_job.core.query import Query
 from async_job.errors import Conflict, InvalidOptions
 from async_job.finding import MOST_SCANNED, find
-from async_job.store.protocol import BATCH, Stale, Store
+from async_job.store.protocol import BATCH, Store
 
 T = TypeVar("T")
 
@@ -106,9 +106,13 @@ class Bulk(Struct, frozen=True):
         for _ in range(TRIES):
             changes = self._decide(jobs)
             answers = await self.store.apply(changes)
-            moved = [answer.job for answer in answers if isinstance(answer, Stale) and answer.holder is None]
-            changed += sum(isinstance(answer, Job) for answer in answers)
-            jobs = [job for job in moved if job is not None]
+            moved: list[Job] = []
+            for change, answer in zip(changes, answers, strict=True):
+                if isinstance(answer, Job) or (answer.job is not None and change.is_seen_in(answer.job)):
+                    changed += 1
+                elif answer.job is not None and answer.holder is None:
+                    moved.append(answer.job)
+            jobs = moved
             if not jobs:
                 break
         return changed

@@ -341,6 +341,8 @@ class Jobs:
                 return answer
             if answer.job is None:
                 raise JobNotFound(id)
+            if change.is_seen_in(answer.job):
+                return answer.job
             if answer.holder is not None:
                 raise UniqueKeyHeld(f"job {answer.holder} is live and has the unique key", answer.job, answer.holder)
             job = answer.job

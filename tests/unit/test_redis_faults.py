@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import redis
 
+from async_job import Jobs
+from async_job.bulk import Action, Bulk
 from async_job.core.job import LogLine, Progress, State
 from async_job.core.lifecycle import CancelRequested, Succeeded
 from async_job.errors import LeaseOver, NotEnrolled, StaleClaim, StoreFull, StoreUnavailable, UsageError
 from async_job.store.protocol import Answer, Beat, ClaimId, Stale, Submitted
+from async_job.store.redis.scripts import HASHES
 from async_job.store.redis.store import RedisStore
 from support.jobs import LEASE, change, claim, entries, make_job, make_worker, read, run, submit, tell
 from support.proxy import Proxy
@@ -139,6 +142,21 @@ class TestLostReplies:
             assert (answer.state, answer.version) == (State.SUCCEEDED, 3)
             assert ([job.id for job in claimed.jobs], proxy.cuts) == (["b"], 1)
             assert await store.check() == []
+
+    async def test_of_a_cancel_and_a_retry(self, proxy: Proxy) -> None:
+        jobs = Jobs(store=proxy.url)
+
+        @jobs.job
+        async def nothing() -> None: ...
+
+        handle = await nothing.submit()
+        for word, ask in (("cancelled", jobs.cancel), ("queued", jobs.retry)):
+            proxy.cut_next_reply(to=HASHES["apply"].encode())
+            assert (await ask(handle.id)).state == word
+        proxy.cut_next_reply(to=HASHES["apply"].encode())
+        outcome = await Bulk(await jobs.store(), Action.CANCEL, jobs.retention).on_ids([handle.id])
+        assert (outcome.changed, proxy.cuts) == (1, 3)
+        await jobs.close()
 
     async def test_of_a_lease(self, proxy: Proxy) -> None:
         async with opened(proxy.url) as store:

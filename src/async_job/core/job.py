@@ -212,6 +212,10 @@ class Change(Struct, frozen=True, kw_only=True):
         state: State = self.fields["state"]
         return state
 
+    def is_seen_in(self, job: Job) -> bool:
+        """Whether the job is as this would have left it: then it was written, and the answer was lost on its way."""
+        return all(getattr(job, name) == value for name, value in self.fields.items())
+
     def get(self, name: str) -> Any:
         """The value of an attribute after the change."""
         return self.fields[name] if name in self.fields else getattr(self.job, name)

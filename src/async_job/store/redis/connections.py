@@ -77,9 +77,9 @@ class Connections:
 
 async def _refuse_replica(connection: AbstractConnection) -> None:
     """Of several hosts the one is wanted that writes."""
-    await connection.send_command("ROLE")  # type: ignore[no-untyped-call]
+    await connection.send_command("ROLE")
     try:
-        role = await connection.read_response()
+        role: Any = await connection.read_response()
     except ResponseError:
         # This user may not ask, so whoever answers is taken.
         return
