@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -47,6 +48,12 @@ structlog: Final = _import_structlog()
 def get_logger() -> Any:
     """A structured logger: ``log.warning("what happened", job=id)``."""
     return structlog.get_logger()
+
+
+def traceback_of(error: BaseException) -> str:
+    """For ``log.error("what failed", exception=traceback_of(error))``: without keys and local variables however the log
+    is set up. Where nobody has done that, structlog shows with ``exc_info`` the values of all local variables."""
+    return _without_secrets("".join(traceback.format_exception(error)).rstrip())
 
 
 def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
@@ -95,4 +102,8 @@ def _escape(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 def _blot_out(logger: WrappedLogger, method: str, line: Any) -> str:
     """``line`` is the text that the processor before has made."""
-    return SECRET.sub(rf"\1{MASK}", line)
+    return _without_secrets(line)
+
+
+def _without_secrets(text: str) -> str:
+    return SECRET.sub(rf"\1{MASK}", text)

@@ -22,7 +22,27 @@ async def test_an_error_of_ours_is_a_problem_and_stands_in_the_log(monkeypatch: 
         assert "secret" not in answer.text
         [line] = logged
         assert (line["request_id"], line["path"]) == ("r-1", f"/v1/jobs/{id}")
-        assert isinstance(line["exc_info"], ZeroDivisionError)
+        assert line["exception"].endswith("\nZeroDivisionError: secret")
+
+
+async def test_the_log_of_an_application_that_has_set_none_up_holds_no_keys_and_local_variables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, ticket = "aj_k3x9f0a2bq_" + "Zz9" * 14 + "Z", "ajt_k3x9f0a2bq_1738310400000_" + "Zz9" * 14 + "Z"
+
+    async def broken(id: str) -> Job:
+        local = "shown".upper()
+        raise ZeroDivisionError(f"{len(local)} {key}")
+
+    jobs = Jobs(store="memory://")
+    async with serve(jobs) as site:
+        id = await site.start()
+        monkeypatch.setattr(jobs, "get", broken)
+        await site.get(f"/v1/jobs/{id}?ticket={ticket}", headers={"Authorization": f"Bearer {key}"})
+    logged = "".join(capsys.readouterr())
+    assert "ZeroDivisionError: 5 aj_k3x9f0a2bq_***" in logged
+    assert "Zz9" not in logged
+    assert "SHOWN" not in logged
 
 
 async def test_code_of_the_users_that_reads_an_input_and_raises_is_no_error_of_the_server() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from async_job.access.keys import ApiKey, Keys, id_of
 from async_job.errors import StoreError
-from async_job.logs import get_logger
+from async_job.logs import get_logger, traceback_of
 from async_job.store.protocol import Store
 
 FRESH: Final = 2_000
@@ -78,4 +78,4 @@ def _report(reading: asyncio.Task[None]) -> None:
     if isinstance(error, StoreError):
         log.warning("cannot read the API keys, trying again", error=str(error))
     elif error is not None:
-        log.error("cannot read the API keys", exc_info=error)
+        log.error("cannot read the API keys", exception=traceback_of(error))

@@ -11,7 +11,7 @@ from async_job.bulk import Outcome
 from async_job.errors import AsyncJobError
 from async_job.job_view import JobView
 from async_job.jobs import Jobs
-from async_job.logs import get_logger
+from async_job.logs import get_logger, traceback_of
 from async_job.rates import Rates
 from async_job.web import guard
 from async_job.web.admission import Admission
@@ -198,7 +198,8 @@ def _answer_to(error: Exception, scope: Scope) -> Answer:
     if isinstance(error, AsyncJobError):
         problem = problem_of(error)
     if problem is None:
-        log.exception("a request failed", request_id=id, method=scope["method"], path=scope["path"], exc_info=error)
+        told = {"request_id": id, "method": scope["method"], "path": scope["path"]}
+        log.error("a request failed", **told, exception=traceback_of(error))
         problem = Problem(500, "internal_error", SERVER_ERROR)
     elif problem.status >= 500:
         log.warning("a request could not be answered", request_id=id, path=scope["path"], error=problem.detail)
