@@ -23,6 +23,7 @@ from async_job.errors import StoreUnavailable
 from async_job.handle import Handle
 from async_job.job_view import job_path
 from async_job.jobs import Jobs
+from async_job.loading import warn_of_unserved
 from async_job.logs import get_logger
 from async_job.rates import Rates
 from async_job.web.app import make_app
@@ -63,6 +64,7 @@ async def lifespan(jobs: Jobs, *, processes: int | None = None, target: str | No
         StoreRefused: the store is set up in a way that would lose jobs.
         UsageError: the worker processes cannot import the jobs.
     """
+    warn_of_unserved(jobs)
     running = EmbeddedWorker(jobs, target) if processes is None else supervised(jobs, target, processes)
     async with opened(jobs), running:
         yield

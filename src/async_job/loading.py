@@ -9,11 +9,17 @@ import sys
 import traceback
 from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from async_job import logs
 from async_job.errors import AsyncJobError, UsageError
 from async_job.jobs import Jobs
+
+DEMO: Final = "async_job.demo"
+
+log = logs.get_logger()
 
 
 def load_jobs(target: str | None) -> Jobs:
@@ -39,6 +45,24 @@ def load_jobs(target: str | None) -> Jobs:
     if not isinstance(jobs, Jobs):
         raise UsageError(f"{target} is of type {type(jobs).__name__}, and has to be a Jobs object, as in jobs = Jobs()")
     return jobs
+
+
+def warn_of_unserved(jobs: Jobs) -> None:
+    """Says which functions have a queue that is not served here: nothing else would, while their jobs wait. The demo
+    is left out, since every program has it."""
+    served = jobs.settings.queues
+    waiting = {
+        type: made.defaults.queue
+        for type, made in jobs.functions.items()
+        if made.defaults.queue not in served and made.function.__module__ != DEMO
+    }
+    if waiting:
+        log.warning(
+            "jobs of these functions wait for other workers, as their queues are not served here; serve them by "
+            "--queues or the setting queues",
+            functions=waiting,
+            served=list(served),
+        )
 
 
 def freeze_loaded() -> None:
@@ -119,6 +143,10 @@ def main() -> int:
         jobs = load_jobs(sys.argv[1])
         jobs.configure(flags=flags)
         told: object = jobs.loaded
+        if jobs.settings.workers and not jobs.settings.store.startswith("memory:"):
+            # The supervisor imports no functions, and each worker would say it again.
+            logs.configure(jobs.settings)
+            warn_of_unserved(jobs)
     except UsageError as error:
         told = str(error)
     with answer:

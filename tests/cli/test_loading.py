@@ -9,6 +9,7 @@ import pytest
 
 import async_job
 from async_job import Jobs
+from async_job.cli.serving import read_settings
 from async_job.errors import UsageError
 from async_job.loading import find_target, folder_of, load_jobs
 
@@ -126,6 +127,18 @@ def test_of_several_modules_the_one_with_the_functions_is_the_target(
     jobs = load_jobs("program_under_test:jobs")
     whole_application.tasks = jobs  # type: ignore[attr-defined]
     assert find_target(jobs) == "program_under_test:jobs"
+
+
+@pytest.mark.parametrize(
+    ("flags", "warned"), [({}, True), ({"queues": "default,mail"}, False), ({"workers": 0}, False)]
+)
+def test_functions_whose_queue_no_worker_will_serve_are_told_by_the_process_that_imports_them(
+    empty_folder: Path, capfd: pytest.CaptureFixture[str], flags: dict[str, object], warned: bool
+) -> None:
+    write(empty_folder, "from async_job import Jobs\njobs = Jobs()\n@jobs.job(queue='mail')\ndef send(): ...\n")
+    read_settings("program_under_test:jobs", flags)
+    says = capfd.readouterr().err
+    assert ("not served here" in says, says.count("\n")) == (warned, int(warned))
 
 
 def test_jobs_in_no_module_have_no_target() -> None:

@@ -46,6 +46,22 @@ async def test_a_limit_on_memory_that_cannot_be_held_is_told() -> None:
     assert [line["event"] for line in lines if "worker_memory_limit does not hold" in line["event"]]
 
 
+async def test_functions_whose_queue_nobody_here_serves_are_told() -> None:
+    jobs = Jobs(store="memory://", queues=("mail", "media"))
+
+    @jobs.job(queue="mail")
+    def send() -> None: ...
+
+    @jobs.job(queue="reports")
+    def report() -> None: ...
+
+    with structlog.testing.capture_logs() as lines:
+        async with serve(jobs, worker=True):
+            pass
+    [line] = [line for line in lines if "not served here" in line["event"]]
+    assert (line["functions"], line["served"]) == ({"report": "reports"}, ["mail", "media"])
+
+
 async def test_jobs_for_processes_that_run_in_threads_are_told() -> None:
     jobs = Jobs(store="memory://")
 

@@ -155,6 +155,7 @@ def serve(
     store: StoreUrl = None,
     workers: Workers = None,
     concurrency: Concurrency = None,
+    queues: Queues = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when a Python file here changes.")] = False,
 ) -> int:
     """Serve HTTP and run jobs, on this machine and in the foreground.
@@ -166,7 +167,14 @@ def serve(
     """
     from async_job.cli import serving
 
-    flags = {"host": host, "port": port, "store": store, "workers": workers, "concurrency": concurrency}
+    flags = {
+        "host": host,
+        "port": port,
+        "store": store,
+        "workers": workers,
+        "concurrency": concurrency,
+        "queues": queues,
+    }
     return serving.serve(target, flags, reload=reload)
 
 
