@@ -2,11 +2,14 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from async_job import Jobs
 from async_job.cli.main import main
+from async_job.cli.store_access import place_of
 
 STORE = ["--store", "sqlite:///jobs.db"]
 
@@ -84,11 +87,41 @@ def test_a_key_that_is_not_there_cannot_be_revoked(capsys: pytest.CaptureFixture
     assert "there is no key 'nobody'; `async-job keys list` shows all" in capsys.readouterr().err
 
 
+NO_KEYS = "there are no keys in sqlite:///jobs.db; make one by `async-job keys create --store sqlite:///jobs.db`"
+
+
 def test_serve_refuses_other_machines_while_no_key_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     serve = ["serve", "--host", "0.0.0.0", *STORE]
     assert main(serve) == 2
-    assert "there are no keys; make one by `async-job keys create`" in capsys.readouterr().err
+    assert NO_KEYS in capsys.readouterr().err
     id = make(capsys).split("_")[1]
     assert main(["keys", "revoke", id, *STORE]) == 0
     assert main(serve) == 2
-    assert "there are no keys" in capsys.readouterr().err
+    assert NO_KEYS in capsys.readouterr().err
+
+
+def test_keys_go_to_the_store_that_the_program_names(
+    capsys: pytest.CaptureFixture[str], empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "shop_with_keys.py").write_text(
+        "from async_job import Jobs\njobs = Jobs(store='sqlite:///own.db')\n"
+    )
+    serve = ["serve", "shop_with_keys:jobs", "--host", "0.0.0.0"]
+    assert main(serve) == 2
+    refusal = capsys.readouterr().err
+    assert "no keys in sqlite:///own.db; make one by `async-job keys create --app shop_with_keys:jobs`" in refusal
+    monkeypatch.delitem(sys.modules, "shop_with_keys", raising=False)
+    of_program = ["--app", "shop_with_keys:jobs"]
+    assert main(["keys", "create", "--name", "ci", "--scopes", "read", *of_program]) == 0
+    made = capsys.readouterr()
+    assert made.err == "async-job: written to sqlite:///own.db\n"
+    assert [path.name for path in empty_folder.glob("*.db")] == ["own.db"]
+    assert main(["keys", "revoke", made.out.split("_")[1], *of_program]) == 0
+    assert capsys.readouterr().err == "async-job: written to sqlite:///own.db\n"
+    assert main(["check", *of_program]) == 0
+    assert capsys.readouterr().out.startswith("sqlite:///own.db: ")
+
+
+def test_the_place_of_a_store_has_its_namespace_and_no_password() -> None:
+    jobs = Jobs(store="redis://:secret@db:6379", namespace="shop")
+    assert place_of(jobs.settings) == "redis://:***@db:6379, namespace shop"

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from async_job.access.keys import AccessScope, ApiKey, Keys
 from async_job.cli.output import local_time, print_json, print_rows
-from async_job.cli.store_access import lasting_jobs
+from async_job.cli.store_access import say_where
 from async_job.job_view import time
+from async_job.jobs import Jobs
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
@@ -23,16 +24,17 @@ class KeyView(Struct, frozen=True, kw_only=True):
     revoked_at: str | None
 
 
-async def create(store: str | None, name: str, scopes: str, rate: int | None) -> str:
+async def create(jobs: Jobs, name: str, scopes: str, rate: int | None) -> str:
     """The text of the new key."""
     wanted = [scope.strip() for scope in scopes.split(",")]
-    async with lasting_jobs(store, None, create=True) as jobs:
+    async with jobs:
         _, text = await Keys(await jobs.store()).create(name, wanted, rate)
+    say_where(jobs)
     return text
 
 
-async def list_keys(store: str | None, *, as_json: bool) -> None:
-    async with lasting_jobs(store, None) as jobs:
+async def list_keys(jobs: Jobs, *, as_json: bool) -> None:
+    async with jobs:
         found = await Keys(await jobs.store()).all()
     if as_json:
         print_json(msgspec.json.encode([_view(key) for key in found]))
@@ -40,9 +42,10 @@ async def list_keys(store: str | None, *, as_json: bool) -> None:
         print_rows(("id", "name", "scopes", "a minute", "ends in", "state"), [_row(key) for key in found])
 
 
-async def revoke(store: str | None, id: str) -> None:
-    async with lasting_jobs(store, None) as jobs:
+async def revoke(jobs: Jobs, id: str) -> None:
+    async with jobs:
         await Keys(await jobs.store()).revoke(id)
+    say_where(jobs)
 
 
 def _view(key: ApiKey) -> KeyView:

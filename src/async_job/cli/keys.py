@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+from async_job.cli.parameters import AsJson, SettingsOf, StoreUrl
 
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where jobs are kept, as in redis://localhost:6379.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.callback()
@@ -32,6 +29,7 @@ def create(
     ],
     rate: Annotated[int | None, typer.Option(metavar="N", help="Requests a minute; without: any number.")] = None,
     store: StoreUrl = None,
+    app: SettingsOf = None,
 ) -> None:
     """Make a key and print it. It is shown only now. Servers know it within 5 seconds.
 
@@ -40,25 +38,29 @@ def create(
     async-job keys create --name prometheus --scopes metrics --rate 60
     """
     from async_job.cli import granting
+    from async_job.cli.store_access import lasting_jobs
 
-    print(asyncio.run(granting.create(store, name, scopes, rate)))
+    print(asyncio.run(granting.create(lasting_jobs(store, app, create=True), name, scopes, rate)))
 
 
 @app.command("list")
-def list_(store: StoreUrl = None, as_json: AsJson = False) -> None:
+def list_(store: StoreUrl = None, app: SettingsOf = None, as_json: AsJson = False) -> None:
     """List the keys, with those that were revoked.
 
     \b
     async-job keys list
     """
     from async_job.cli import granting
+    from async_job.cli.store_access import lasting_jobs
 
-    asyncio.run(granting.list_keys(store, as_json=as_json))
+    asyncio.run(granting.list_keys(lasting_jobs(store, app), as_json=as_json))
 
 
 @app.command()
 def revoke(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")], store: StoreUrl = None
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")],
+    store: StoreUrl = None,
+    app: SettingsOf = None,
 ) -> None:
     """Revoke a key. Servers refuse it within 5 seconds.
 
@@ -66,5 +68,6 @@ def revoke(
     async-job keys revoke k3x9f0a2bq
     """
     from async_job.cli import granting
+    from async_job.cli.store_access import lasting_jobs
 
-    asyncio.run(granting.revoke(store, id))
+    asyncio.run(granting.revoke(lasting_jobs(store, app), id))

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from typing import Annotated, Final
 
 import typer
@@ -25,6 +24,7 @@ from async_job.cli.parameters import (
     Priority,
     Queue,
     Queues,
+    SettingsOf,
     StartWithin,
     StoreUrl,
     Target,
@@ -255,6 +255,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show the job until it is done.")] = False,
     url: Url = None,
     store: DirectStore = None,
+    app: App = None,
     as_json: AsJson = False,
 ) -> int:
     """Say how a job is. The exit code is 1 if it failed.
@@ -267,7 +268,7 @@ def status(
     from async_job.cli import asking
     from async_job.cli.access import reach
 
-    return asyncio.run(asking.status(id, reach(url, store, None), until_done=watch, as_json=as_json))
+    return asyncio.run(asking.status(id, reach(url, store, app), until_done=watch, as_json=as_json))
 
 
 @app.command("list")
@@ -283,6 +284,7 @@ def find(
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many at most.")] = 20,
     url: Url = None,
     store: DirectStore = None,
+    app: App = None,
     as_json: AsJson = False,
 ) -> int:
     """List jobs, the newest first.
@@ -297,11 +299,11 @@ def find(
     from async_job.cli.inputs import read_query
 
     query = read_query(states, type, queue, labels or [])
-    return asyncio.run(asking.find(query, limit, reach(url, store, None), as_json=as_json))
+    return asyncio.run(asking.find(query, limit, reach(url, store, app), as_json=as_json))
 
 
 @app.command()
-def cancel(id: Id, url: Url = None, store: DirectStore = None) -> int:
+def cancel(id: Id, url: Url = None, store: DirectStore = None, app: App = None) -> int:
     """Cancel a job: at once if it waits; one that runs is asked to stop.
 
     \b
@@ -310,11 +312,11 @@ def cancel(id: Id, url: Url = None, store: DirectStore = None) -> int:
     from async_job.cli import asking
     from async_job.cli.access import reach
 
-    return asyncio.run(asking.change("cancel", id, reach(url, store, None)))
+    return asyncio.run(asking.change("cancel", id, reach(url, store, app)))
 
 
 @app.command()
-def retry(id: Id, url: Url = None, store: DirectStore = None) -> int:
+def retry(id: Id, url: Url = None, store: DirectStore = None, app: App = None) -> int:
     """Run a failed, cancelled or expired job again, under its id.
 
     \b
@@ -323,12 +325,13 @@ def retry(id: Id, url: Url = None, store: DirectStore = None) -> int:
     from async_job.cli import asking
     from async_job.cli.access import reach
 
-    return asyncio.run(asking.change("retry", id, reach(url, store, None)))
+    return asyncio.run(asking.change("retry", id, reach(url, store, app)))
 
 
 @app.command()
 def check(
     store: StoreUrl = None,
+    app: SettingsOf = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is found; workers may go on meanwhile.")] = False,
 ) -> int:
     """Compare every job in the store with its indexes. The exit code is 1 if something is not as promised, and 4 if all
@@ -341,7 +344,7 @@ def check(
     from async_job.cli import checking
     from async_job.cli.store_access import lasting_jobs
 
-    return asyncio.run(checking.check(lasting_jobs(store, None), repair=repair))
+    return asyncio.run(checking.check(lasting_jobs(store, app), repair=repair))
 
 
 @app.command()
@@ -377,9 +380,6 @@ def settings(target: Target = None, as_json: AsJson = False) -> None:
     async-job settings app:jobs --json
     """
     from async_job.cli import settings_table
-    from async_job.loading import load_jobs
+    from async_job.cli.store_access import load_program
 
-    # Standard output is for the command's answer, not for what the program prints.
-    with redirect_stdout(sys.stderr):
-        loaded = load_jobs(target).loaded
-    settings_table.show(loaded, as_json=as_json)
+    settings_table.show(load_program(target).loaded, as_json=as_json)

@@ -9,7 +9,11 @@ Target = Annotated[
     typer.Argument(metavar="MODULE:JOBS", help="Your Jobs object, as in app:jobs for app.py. Without: the demo only."),
 ]
 App = Annotated[
-    str | None, typer.Option(metavar="MODULE:JOBS", help="With --store: the Jobs object that has the functions.")
+    str | None,
+    typer.Option(metavar="MODULE:JOBS", help="With --store: the Jobs object with the functions and settings."),
+]
+SettingsOf = Annotated[
+    str | None, typer.Option("--app", metavar="MODULE:JOBS", help="The Jobs object whose settings name the store.")
 ]
 Url = Annotated[
     str | None,

@@ -18,6 +18,7 @@ from rich.console import Console
 from async_job import logs
 from async_job.access.keys import Keys
 from async_job.cli.output import give_up_output
+from async_job.cli.store_access import place_of
 from async_job.errors import SettingsError, StoreUnavailable, UsageError
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
@@ -35,7 +36,7 @@ def serve(target: str | None, flags: Mapping[str, object], *, reload: bool) -> i
     loaded = read_settings(target, flags)
     settings = loaded.settings
     logs.configure(settings, sys.stderr)
-    _refuse_strangers(loaded)
+    _refuse_strangers(target, loaded)
     with _listen(settings) as listening:
         url = _url(settings.host, listening.getsockname()[1])
 
@@ -94,16 +95,28 @@ def read_settings(target: str | None, flags: Mapping[str, object]) -> Loaded:
     return told
 
 
-def _refuse_strangers(loaded: Loaded) -> None:
+def _refuse_strangers(target: str | None, loaded: Loaded) -> None:
     """Other machines are served if they need a key, or if somebody has said that they need none."""
     settings = loaded.settings
     if settings.allow_open or is_loopback(settings.host) or asyncio.run(_asks_for_keys(settings)):
         return
     raise SettingsError(
-        f"host is {settings.host} ({loaded.origins['host']}): whoever reaches this machine could start jobs, for "
-        "there are no keys; make one by `async-job keys create`, set ASYNC_JOB_ALLOW_OPEN=true if that is meant, "
-        "or leave host at 127.0.0.1"
+        f"host is {settings.host} ({loaded.origins['host']}): whoever reaches this machine could start jobs, for there "
+        f"are no keys in {place_of(settings)}; {_how_to_get_a_key(target, loaded)}, set ASYNC_JOB_ALLOW_OPEN=true "
+        "if that is meant, or leave host at 127.0.0.1"
     )
+
+
+def _how_to_get_a_key(target: str | None, loaded: Loaded) -> str:
+    """The command that writes to this very store."""
+    if loaded.settings.store.startswith("memory:"):
+        return "give another --store, which can keep some"
+    command = "async-job keys create"
+    if loaded.origins["store"] == "--store":
+        command += f" --store {masked(loaded.settings).store}"
+    if target and "argument" in (loaded.origins["store"], loaded.origins["namespace"]):
+        command += f" --app {target}"
+    return f"make one by `{command}`"
 
 
 async def _asks_for_keys(settings: Settings) -> bool:

@@ -18,7 +18,25 @@ from async_job.errors import UnknownType, UsageError
 from async_job.job_view import view_job
 from async_job.jobs import Jobs
 from async_job.loading import load_jobs
+from async_job.settings import Settings, masked
 from async_job.store.open import sqlite_path
+
+
+def load_program(app: str | None) -> Jobs:
+    """The Jobs of ``app``. Standard output is for the command's answer, not for what the program prints."""
+    with redirect_stdout(sys.stderr):
+        return load_jobs(app)
+
+
+def say_where(jobs: Jobs) -> None:
+    """Says which store was written to: a server may have another one."""
+    print(f"async-job: written to {place_of(jobs.settings)}", file=sys.stderr)
+
+
+def place_of(settings: Settings) -> str:
+    """The store, without its password, and the part of it that is used."""
+    within = f", namespace {settings.namespace}" if settings.store.startswith("redis") else ""
+    return f"{masked(settings).store}{within}"
 
 
 def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) -> Jobs:
@@ -27,9 +45,7 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
     Raises:
         UsageError: it is in another process's memory, or there is no such file.
     """
-    # Standard output is for the command's answer, not for what the program prints.
-    with redirect_stdout(sys.stderr):
-        jobs = load_jobs(app)
+    jobs = load_program(app)
     jobs.configure(flags={"store": store})
     settings = jobs.settings
     if jobs.loaded.origins["log_level"] == "default":
@@ -40,7 +56,9 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
     if url.startswith("memory:"):
         raise UsageError("memory:// lives inside the server and cannot be reached from here; use --url")
     if url.startswith("sqlite:") and not create and not sqlite_path(url).exists():
-        raise UsageError(f"there is no file {sqlite_path(url)}; name the store by --store")
+        raise UsageError(
+            f"there is no file {sqlite_path(url)}; name the store by --store, or by --app the program that does"
+        )
     return jobs
 
 

@@ -7,33 +7,32 @@ import sys
 import msgspec
 
 from async_job.cli.output import Row, local_time, print_json, print_rows
-from async_job.cli.store_access import lasting_jobs
+from async_job.cli.store_access import say_where
 from async_job.core.delivery import Delivery, DeliveryState
-from async_job.settings_sources import load
+from async_job.jobs import Jobs
 from async_job.web.schemas_webhooks import DeliveryList, EndpointList, view_delivery, view_endpoint
 from async_job.webhooks import deliveries
 from async_job.webhooks.endpoints import Endpoints
 from async_job.webhooks.vault import Vault
 
 
-async def add(store: str | None, name: str, url: str, secret: str | None) -> str:
+async def add(jobs: Jobs, name: str, url: str, secret: str | None) -> str:
     """The secret for the receiver."""
     if secret == "-":
         secret = sys.stdin.readline().strip()
-    jobs = lasting_jobs(store, None, create=True)
     async with jobs:
         _, made = await Endpoints(await jobs.store(), jobs.settings).add(name, url, secret)
+    say_where(jobs)
     return made
 
 
-async def remove(store: str | None, name: str) -> None:
-    jobs = lasting_jobs(store, None)
+async def remove(jobs: Jobs, name: str) -> None:
     async with jobs:
         await Endpoints(await jobs.store(), jobs.settings).remove(name)
+    say_where(jobs)
 
 
-async def list_endpoints(store: str | None, *, as_json: bool) -> None:
-    jobs = lasting_jobs(store, None)
+async def list_endpoints(jobs: Jobs, *, as_json: bool) -> None:
     async with jobs:
         found = await Endpoints(await jobs.store(), jobs.settings).all()
     if as_json:
@@ -45,13 +44,12 @@ async def list_endpoints(store: str | None, *, as_json: bool) -> None:
         print_rows(("name", "url", "state", "added"), rows)
 
 
-def secrets_of(url: str) -> list[str]:
+def secrets_of(jobs: Jobs, url: str) -> list[str]:
     """One for each key of the setting, the newest first."""
-    return Vault(load().settings.webhook_key).secrets_of(url)
+    return Vault(jobs.settings.webhook_key).secrets_of(url)
 
 
-async def list_deliveries(store: str | None, job: str | None, *, as_json: bool) -> None:
-    jobs = lasting_jobs(store, None)
+async def list_deliveries(jobs: Jobs, job: str | None, *, as_json: bool) -> None:
     async with jobs:
         found = await deliveries.find(await jobs.store(), job)
     if as_json:
@@ -60,10 +58,10 @@ async def list_deliveries(store: str | None, job: str | None, *, as_json: bool) 
         print_rows(("id", "event", "target", "state", "tries", "last problem"), [_row(one) for one in found])
 
 
-async def replay(store: str | None, id: str) -> None:
-    jobs = lasting_jobs(store, None)
+async def replay(jobs: Jobs, id: str) -> None:
     async with jobs:
         await deliveries.replay(await jobs.store(), id)
+    say_where(jobs)
 
 
 def _row(delivery: Delivery) -> Row:
