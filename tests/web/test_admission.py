@@ -59,7 +59,31 @@ async def test_a_full_queue_takes_no_more(store_url: str) -> None:
         assert [answer.status_code for answer in answers] == [202, 202, 503]
 
 
-async def test_a_batch_comes_in_whole_or_not_at_all(store_url: str) -> None:
+async def test_a_full_queue_does_not_hold_up_a_batchs_jobs_for_others(store_url: str) -> None:
+    async with limited(store_url, max_queued=2) as (site, jobs, _):
+        entries = [ADD, {**ADD, "queue": "mail"}, {"type": "none"}, {**ADD, "queue": "mail"}, ADD, ADD]
+        answer = await site.post("/v1/jobs/batch", json={"jobs": entries})
+        items = answer.json()["items"]
+        assert [item["status"] for item in items] == [503, 202, 422, 202, 503, 503]
+        assert (items[0]["problem"]["code"], items[0]["problem"]["queue"]) == ("queue_full", "default")
+        assert await stored(jobs) == 2
+
+
+async def test_a_batch_that_filled_a_queue_itself_is_never_told_that_its_jobs_are_refused(store_url: str) -> None:
+    async with limited(store_url, max_queued=2) as (site, jobs, clock):
+        body, key = {"jobs": [ADD, {**ADD, "queue": "mail"}, ADD]}, {"Idempotency-Key": "k"}
+        first = (await site.post("/v1/jobs/batch", json=body, headers=key)).json()["items"]
+        assert [item["status"] for item in first] == [202] * 3
+        check_full(await site.post("/v1/jobs/batch", json=body, headers=key), "5")
+        await site.post(f"/v1/jobs/{first[0]['job']['id']}/cancel")
+        await site.post(f"/v1/jobs/{first[2]['job']['id']}/cancel")
+        clock.advance(1)
+        again = (await site.post("/v1/jobs/batch", json=body, headers=key)).json()["items"]
+        assert [item["job"]["id"] for item in again] == [item["job"]["id"] for item in first]
+        assert await stored(jobs) == 3
+
+
+async def test_a_queue_takes_all_of_a_batch_or_none(store_url: str) -> None:
     async with limited(store_url, max_queued=5) as (site, jobs, _):
         check_full(await site.post("/v1/jobs/batch", json={"jobs": [ADD] * 6}), "5")
         assert await stored(jobs) == 0

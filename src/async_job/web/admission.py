@@ -27,22 +27,23 @@ class Admission:
         self._look: Look | None = None
         self._since: Counter[str] = Counter()
 
-    async def admit(self, wanted: Mapping[str, int]) -> None:
-        """Raises a problem unless so many more jobs may come to each queue."""
+    async def refusals(self, wanted: Mapping[str, int]) -> dict[str, Problem]:
+        """Why a queue does not take so many more jobs, for each that does not; for the others they are counted."""
         settings = self._jobs.settings
         if not settings.max_queued and not settings.max_oldest:
-            return
+            return {}
         store = await self._jobs.store()
         look = await self._fresh(store)
-        if self._excess(look, wanted) and self._since:
+        if self._since and any(self._excess(look, queue, n) > 0 for queue, n in wanted.items()):
             look = await self._fresh(store, SECOND_LOOK)
-        excess = self._excess(look, wanted)
-        if excess:
-            queue, over = excess
-            detail = f"queue {queue} has {self._queued(look, queue)} jobs, and takes {settings.max_queued} at most"
-            raise Problem(503, "queue_full", detail, [retry_after(self._pause(queue, over))], queue=queue)
-        self._check_age(look, wanted, store.now())
-        self._since.update(wanted)
+        refused = {}
+        for queue, n in wanted.items():
+            problem = self._too_long(look, queue, n) or self._too_old(look, queue, store.now())
+            if problem:
+                refused[queue] = problem
+            else:
+                self._since[queue] += n
+        return refused
 
     async def _fresh(self, store: Store, fresh: int | None = None) -> Look:
         look = await (self._rates.look(store) if fresh is None else self._rates.look(store, fresh))
@@ -54,23 +55,26 @@ class Admission:
         known = look.queues.get(queue)
         return self._since[queue] + (known.queued if known else 0)
 
-    def _excess(self, look: Look, wanted: Mapping[str, int]) -> tuple[str, int] | None:
-        """The first queue that would be too long, and by how many jobs."""
+    def _excess(self, look: Look, queue: str, n: int) -> int:
+        """By how many jobs the queue would be too long with ``n`` more."""
         most = self._jobs.settings.max_queued
-        for queue, n in wanted.items() if most else ():
-            over = self._queued(look, queue) + n - most
-            if over > 0:
-                return queue, over
-        return None
+        return self._queued(look, queue) + n - most if most else 0
 
-    def _check_age(self, look: Look, wanted: Mapping[str, int], now: int) -> None:
-        most = self._jobs.settings.max_oldest
-        for queue in wanted if most else ():
-            known = look.queues.get(queue)
-            if known is not None and known.ready_since is not None and now - known.ready_since > most * 1000:
-                age = (now - known.ready_since) / 1000
-                detail = f"the first job of queue {queue} has waited {age:.0f} s, and {most:g} s are too long"
-                raise Problem(503, "queue_full", detail, [retry_after(USUAL_PAUSE)], queue=queue)
+    def _too_long(self, look: Look, queue: str, n: int) -> Problem | None:
+        over = self._excess(look, queue, n)
+        if over <= 0:
+            return None
+        most = self._jobs.settings.max_queued
+        detail = f"queue {queue} has {self._queued(look, queue)} jobs, and takes {most} at most"
+        return Problem(503, "queue_full", detail, [retry_after(self._pause(queue, over))], queue=queue)
+
+    def _too_old(self, look: Look, queue: str, now: int) -> Problem | None:
+        most, known = self._jobs.settings.max_oldest, look.queues.get(queue)
+        if not most or known is None or known.ready_since is None or now - known.ready_since <= most * 1000:
+            return None
+        age = (now - known.ready_since) / 1000
+        detail = f"the first job of queue {queue} has waited {age:.0f} s, and {most:g} s are too long"
+        return Problem(503, "queue_full", detail, [retry_after(USUAL_PAUSE)], queue=queue)
 
     def _pause(self, queue: str, over: int) -> int:
         """After how many seconds there will be room."""

@@ -33,9 +33,9 @@ class Intake:
             return None
         return idempotency_key(scope, given, route, body, (await self._jobs.store()).now())
 
-    async def admit(self, wanted: Mapping[str, int]) -> None:
-        """Raises a problem while one of the queues takes no more."""
-        await self._admission.admit(wanted)
+    async def refusals(self, wanted: Mapping[str, int]) -> dict[str, Problem]:
+        """The problem of each queue that does not take so many more jobs."""
+        return await self._admission.refusals(wanted)
 
     def known(self, type: str) -> str:
         """A job type that is named in a path. Raises a problem if there is none."""
@@ -52,7 +52,8 @@ class Intake:
         check_input(input, settings.max_input, settings.max_depth)
         check_webhook(scope, options.webhook)
         request = self._jobs.request(type, input, options, owner=key_of(scope), key=key)
-        await self.admit({request.queue: 1})
+        for full in (await self.refusals({request.queue: 1})).values():
+            raise full
         [answer] = await self._jobs.submit_many([request])
         if isinstance(answer, AsyncJobError):
             raise answer

@@ -46,9 +46,18 @@ class Batches:
         key = await self._intake.key(scope, "POST /v1/jobs/batch", body)
         taken = [self._request(scope, entry) for entry in entries]
         requests = {place: one for place, one in enumerate(taken) if isinstance(one, Request)}
-        await self._intake.admit(Counter(request.queue for request in requests.values()))
-        stored = await self._submit(requests, key)
-        answers = [stored[place] if isinstance(one, Request) else one for place, one in enumerate(taken)]
+        full = await self._intake.refusals(Counter(request.queue for request in requests.values()))
+        admitted = {place: one for place, one in requests.items() if one.queue not in full}
+        if full and not admitted:
+            raise next(iter(full.values()))
+        stored = await self._submit(admitted, requests, key)
+        if full and any(isinstance(one, Handle) and one.replayed for one in stored.values()):
+            # The batch was here before. Nobody knows which of those that are not admitted now have their jobs already.
+            raise next(iter(full.values()))
+        answers = [
+            (stored.get(place) or full[one.queue]) if isinstance(one, Request) else one
+            for place, one in enumerate(taken)
+        ]
         replayed = key is not None and all(isinstance(one, Handle) and one.replayed for one in answers)
         return await self._answer(scope, answers, [REPLAYED] if replayed else [])
 
@@ -62,18 +71,20 @@ class Batches:
         except (AsyncJobError, Problem) as error:
             return error
 
-    async def _submit(self, requests: Mapping[int, Request[Any]], key: IdempotencyKey | None) -> Answers:
-        """The requests by their places in the body. With a key, the first job that is stored under it decides: a batch
-        that differs meets it and goes no further. Each other entry has a key of its own, so that a batch which was cut
-        off is completed when it is sent again. Whose job is whose does not hang on what became of the others: places
-        are in the keys, and for the first one in its fingerprint."""
+    async def _submit(
+        self, admitted: Mapping[int, Request[Any]], requests: Mapping[int, Request[Any]], key: IdempotencyKey | None
+    ) -> Answers:
+        """The admitted ones of the requests, by their places in the body. With a key, the first job that is stored
+        under it decides: a batch that differs meets it and goes no further. Each other entry has a key of its own, so
+        that a batch which was cut off is completed when it is sent again. Whose job is whose does not hang on what
+        became of the others: places are in the keys, and for the first one in its fingerprint."""
         if key is None:
-            return await self._submit_all(requests)
+            return await self._submit_all(admitted)
         wholes = {place: replace(one, key=_whole(key, place)) for place, one in requests.items()}
         answers: Answers = {}
-        for place, request in wholes.items():
-            [answer] = (await self._submit_all({place: request})).values()
-            first = {place: answer}
+        for place in admitted:
+            first = await self._submit_all({place: wholes[place]})
+            answer = first[place]
             if isinstance(answer, KeyReused):
                 # By a batch that differs, or by this one, if another entry came first then.
                 first = {n: one for n, one in (await self._submit_all(wholes)).items() if _has_key(one)}
@@ -81,10 +92,8 @@ class Batches:
                     raise answer
             answers |= first
             if any(map(_has_key, first.values())):
-                left = requests.keys() - answers.keys()
-                return answers | await self._submit_all(
-                    {n: replace(one, key=_own(key, n)) for n, one in requests.items() if n in left}
-                )
+                left = {n: replace(one, key=_own(key, n)) for n, one in admitted.items() if n not in answers}
+                return answers | await self._submit_all(left)
         return answers
 
     async def _submit_all(self, requests: Mapping[int, Request[Any]]) -> Answers:
