@@ -29,7 +29,7 @@ def test_every_request_stands_there_with_its_scope() -> None:
 
 def test_every_problem_stands_there() -> None:
     sources = [path.read_text("utf-8") for path in Path(async_job.__file__).parent.rglob("*.py")]
-    raised = {code for text in sources for code in re.findall(r'Problem\(\s*\d{3},\s*"(\w+)"', text)}
+    raised = {code for text in sources for code in re.findall(r'(?:Problem\(\s*\d{3},|_who\()\s*"(\w+)"', text)}
     assert len(raised) > 25
     told = set(re.findall(r"`(\w+)`", PAGE.partition("| status |")[2]))
     assert {*raised, *CONFLICTS.values()} - {"internal_error"} <= told

@@ -91,6 +91,19 @@ async def test_a_rate(clocked: Clocked) -> None:
     assert (await clocked.site.get(path, headers=headers)).status_code == 429
 
 
+async def test_streams_are_told_of_it_too(clocked: Clocked) -> None:
+    _, headers = await clocked.make(rate=60)
+    id = await started(clocked, headers)
+    for path in (f"/v1/jobs/{id}/events", "/v1/events"):
+        headed = await clocked.site.head(path, headers=headers)
+        async with clocked.site.stream("GET", path, headers=headers) as stream:
+            assert stream.headers["ratelimit-policy"] == '"key";q=60;w=60'
+            # HEAD says what GET would, and has no length of its own.
+            wanted = [name for name in stream.headers if name not in ("date", "transfer-encoding", "ratelimit")]
+            assert {name: headed.headers[name] for name in wanted} == {name: stream.headers[name] for name in wanted}
+        assert "content-length" not in headed.headers
+
+
 async def test_requests_without_the_scope_count_too(clocked: Clocked) -> None:
     _, headers = await clocked.make("metrics", rate=1)
     answers = [await clocked.site.get("/v1/jobs", headers=headers) for _ in range(2)]

@@ -17,8 +17,8 @@ TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Answer(NamedTuple):
-    """A whole response. The content's length is added when it is sent. With a ``stream`` of server-sent events it is
-    their beginning, and sent by ``sse.send_stream``."""
+    """A whole response. The content's length is added when it is sent. One with a ``stream`` of server-sent events has
+    that for a body, and is sent by ``sse.send_stream``, or without it by ``send_answer`` to HEAD."""
 
     status: int
     headers: Headers
@@ -35,8 +35,8 @@ def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
-    status, headers, body, _ = answer
-    if status not in (204, 304):
+    status, headers, body, stream = answer
+    if status not in (204, 304) and stream is None:
         headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -64,12 +64,12 @@ class Resource:
             return
         if operation.needs != "none":
             await self._gate.admit(scope, operation.needs, takes_ticket=operation.takes_ticket)
-        answer = await operation.handler(scope, receive)
+        answer = with_limit(scope, await operation.handler(scope, receive))
         if answer.stream is None or scope["method"] == "HEAD":
-            await send_answer(with_limit(scope, answer), send)
+            await send_answer(answer, send)
         else:
             admitted, deadline = self._gate.while_admitted(scope, answer.stream), self._jobs.settings.send_deadline
-            await send_stream(admitted, scope, receive, send, self._closing, deadline)
+            await send_stream(answer.headers, admitted, scope, receive, send, self._closing, deadline)
 
     def _refuse(self, scope: Scope) -> Answer:
         headers = [(b"allow", self._allowed.encode())]

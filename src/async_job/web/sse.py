@@ -38,7 +38,13 @@ def sse(event: str, data: Any, id: str = "") -> bytes:
 
 
 async def send_stream(
-    chunks: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send, closing: Closing, deadline: float
+    headers: Headers,
+    chunks: AsyncIterator[bytes],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    closing: Closing,
+    deadline: float,
 ) -> None:
     """Sends until the chunks end, the client goes, or the server closes. A client that has not taken an event within
     ``deadline`` seconds is cut, and can come back with the last id that it got.
@@ -46,7 +52,7 @@ async def send_stream(
     Raises:
         ClientGone: the client has taken nothing for too long, and was cut.
     """
-    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     # By ASGI, servers let the head wait for the first part of the body; the first event may be long in coming.
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     pumping = asyncio.create_task(_pump(chunks, send, deadline))

@@ -29,7 +29,7 @@ from async_job.web.job_events import (
 )
 from async_job.web.request import GUID, header, path_job, wants_json
 from async_job.web.schemas_streams import AfterQuery, ChangeEvent, ChangePage, NewTicket, TicketView, view_changes
-from async_job.web.sse import COMMENT, PAUSE, sse
+from async_job.web.sse import COMMENT, HEADERS, PAUSE, sse
 
 decode_ticket = msgspec.json.Decoder(NewTicket).decode
 
@@ -58,7 +58,7 @@ class Streams:
             return json_answer(JobEvents(first, last, job.done))
         if seen is not None and seen.ended and not first:
             return Answer(204, [])
-        return Answer(200, [], b"", stream=self._stream(first, seen or FROM_THE_START, job.id, root))
+        return Answer(200, HEADERS, stream=self._stream(first, seen or FROM_THE_START, job.id, root))
 
     async def _stream(self, events: list[JobEvent], seen: Seen, id: str, root: str) -> AsyncIterator[bytes]:
         while True:
@@ -115,7 +115,7 @@ class Streams:
         changes = await store.changes(after, 0)
         if wants_json(scope):
             return json_answer(ChangePage(view_changes(changes), changes.cursor, changes.reset))
-        return Answer(200, [], b"", stream=self._changes(after))
+        return Answer(200, HEADERS, stream=self._changes(after))
 
     async def _changes(self, cursor: str | None) -> AsyncIterator[bytes]:
         """Each event holds what one read of the change log gave, so that its id stands for all of it."""
