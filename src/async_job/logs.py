@@ -16,13 +16,12 @@ import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from async_job.escaping import escape, escape_but_lines
 from async_job.settings import MASK, Settings
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-CONTROL_BUT_LINES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 SECRET: Final = re.compile("(ajt?_[0-9a-z]+_)[0-9A-Za-z_]{20,}")
 MANY_LINES: Final = ("exception", "stack")
 """What has line ends of its own: tracebacks."""
@@ -95,8 +94,7 @@ def _to_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
 def _escape(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if isinstance(value, str):
-            pattern = CONTROL_BUT_LINES if key in MANY_LINES else CONTROL
-            event[key] = pattern.sub(lambda found: ascii(found[0])[1:-1], value)
+            event[key] = escape_but_lines(value) if key in MANY_LINES else escape(value)
     return event
 
 

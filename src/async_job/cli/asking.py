@@ -20,6 +20,7 @@ from async_job.cli.view import JobView
 from async_job.cli.watching import watch
 from async_job.core.query import MOST_LISTED, Query
 from async_job.core.submission import Options
+from async_job.escaping import escape
 
 FINE: Final = 0
 JOB_FAILED: Final = 1
@@ -86,7 +87,7 @@ async def change(verb: Verb, id: str, access: Access) -> int:
     """Has something done with a job, and says how it is then."""
     async with access:
         job = await access.change(verb, id)
-    print(f"{job.id} {job.type} {job.outcome}")
+    print(escape(f"{job.id} {job.type} {job.outcome}"))
     return FINE
 
 
@@ -94,11 +95,11 @@ def print_rows(job: JobView) -> None:
     """A job as names and values: aligned on a terminal, one line each elsewhere."""
     if not sys.stdout.isatty():
         for name, value in job.rows():
-            print(f"{name}: {value}")
+            print(f"{name}: {escape(value)}")
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in job.rows():
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(escape(value)))
     Console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from async_job.escaping import escape
 from async_job.jobs import Jobs
 from async_job.settings import masked
 from async_job.store.protocol import Finding
@@ -39,7 +40,7 @@ async def check(jobs: Jobs, *, repair: bool) -> int:
 
 def _print(findings: list[Finding]) -> None:
     for finding in findings:
-        print(f"{finding.id}: {finding.problem}")
+        print(escape(f"{finding.id}: {finding.problem}"))
 
 
 def _counted(findings: list[Finding]) -> str:

@@ -43,6 +43,7 @@ from async_job.errors import (
     UsageError,
     WorkerError,
 )
+from async_job.escaping import escape
 
 USAGE: Final = 2
 UNREACHABLE: Final = 3
@@ -124,7 +125,7 @@ def _give_up_output(code: int) -> int:
 
 
 def _complain(says: str, code: int) -> int:
-    print(f"async-job: {says}", file=sys.stderr)
+    print(f"async-job: {escape(says)}", file=sys.stderr)
     return code
 
 

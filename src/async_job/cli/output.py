@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 
 import msgspec
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
+
+from async_job.escaping import escape, escape_json
 
 Row = Sequence[str]
 
@@ -18,22 +21,23 @@ Row = Sequence[str]
 def print_json(text: bytes) -> None:
     """On a terminal with colours and indented, elsewhere on one line."""
     if sys.stdout.isatty():
-        Console().print_json(text.decode())
+        Console().print(JSONHighlighter()(escape_json(msgspec.json.format(text).decode())), soft_wrap=True)
     else:
-        print(msgspec.json.format(text, indent=0).decode())
+        print(escape_json(msgspec.json.format(text, indent=0).decode()))
 
 
 def print_rows(names: Row, rows: Sequence[Row]) -> None:
     """Aligned under their names on a terminal, with tabs between them elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
-            print(*row, sep="\t")
+            print(*map(escape, row), sep="\t")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name, overflow="fold")
+    for number, name in enumerate(names):
+        # The first is what a row is known by, and is copied into the next command.
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(escape(cell)) for cell in row))
     Console().print(table)
 
 

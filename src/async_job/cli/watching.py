@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from async_job.cli.view import JobView
+from async_job.escaping import escape
 
 GOOD = "succeeded"
 
@@ -24,7 +25,7 @@ async def _lines(jobs: AsyncIterator[JobView], console: Console) -> JobView:
         if job.outcome != shown:
             shown = job.outcome
             # Out as it is: no markup is read in an error's text, and no line is folded.
-            console.print(f"{job.id} {job.type} {shown}", markup=False, highlight=False, soft_wrap=True)
+            console.print(escape(f"{job.id} {job.type} {shown}"), markup=False, highlight=False, soft_wrap=True)
     assert job is not None, "a job that is not there raises JobNotFound"
     return job
 
@@ -44,9 +45,12 @@ async def _bar(jobs: AsyncIterator[JobView], console: Console) -> JobView:
         async for job in jobs:
             current, total = _position(job)
             message = (job.progress.message if job.progress else None) or ""
-            progress.update(bar, description=f"{job.type} {job.state}", completed=current, total=total, message=message)
+            says = escape(f"{job.type} {job.state}")
+            progress.update(bar, description=says, completed=current, total=total, message=escape(message))
     assert job is not None, "a job that is not there raises JobNotFound"
-    console.print(closing_line(job), style="green" if job.state == GOOD else "red", markup=False, highlight=False)
+    console.print(
+        escape(closing_line(job)), style="green" if job.state == GOOD else "red", markup=False, highlight=False
+    )
     return job
 
 
