@@ -46,6 +46,15 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["submit", "demo", "--label", "shop"], 2, "'shop' is no label; write --label name=value"),
     (["submit", "demo", "--on-conflict", "ignore"], 2, "'ignore' is not one of 'return_existing', 'reject', 'replace'"),
     (["submit", "demo", "--url", "localhost:5079"], 2, "'localhost:5079' is no server; write a URL"),
+    (["submit", "demo", "--url", "http://[::1"], 2, "'http://[::1' is no server; write a URL"),
+    (["submit", "demo", "--url", "http://host:notaport"], 2, "'http://host:notaport' is no server; write a URL"),
+    (["submit", "demo", "--url", "http://host:99999"], 2, "'http://host:99999' is no server; write a URL"),
+    (["submit", "demo", "seconds=\udcff"], 2, "b'seconds=\\xff' is no UTF-8"),
+    (["submit", "demo", "seconds:=\udcff", "--store", "sqlite:///a.db"], 2, "is no UTF-8"),
+    (["list", "--type", "\udcff"], 2, "is no UTF-8"),
+    (["list", "--label", "a=\udcff"], 2, "is no UTF-8"),
+    (["serve", "json:jobs", "--host", "\udcff"], 2, "is no UTF-8"),
+    (["serve", "\udcff:jobs"], 2, "is no UTF-8"),
     (["submit", "demo", "--url", "http://127.0.0.1:1"], 3, "no server answers at http://127.0.0.1:1"),
     (["submit", "demo", "--app", "x:jobs"], 2, "--app gives the functions for --store"),
     (["submit", "demo", "--store", "memory://"], 2, "memory:// lives inside the server"),
@@ -77,6 +86,13 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     assert said in captured.err
     assert captured.err.startswith("async-job: ")
     assert captured.err.count("\n") == 1, captured.err
+
+
+def test_a_key_that_cannot_be_one_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("schlüssel", "aj_1_2\n", "\udcff"):
+        monkeypatch.setenv("ASYNC_JOB_API_KEY", key)
+        assert main(["list"]) == 2
+        assert capsys.readouterr().err.startswith("async-job: the API key has to be visible ASCII characters")
 
 
 def test_a_wrong_setting_in_a_file_stops_every_command_that_reads_it(
@@ -124,6 +140,14 @@ def test_help_imports_no_server_no_client_and_no_driver() -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"uvicorn", "starlette", "httpx", "redis", "apsw", "watchfiles"}
     assert not heavy & set(answer.stderr.split())
+
+
+def test_a_host_that_cannot_be_a_name_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASYNC_JOB_ALLOW_OPEN", "true")
+    assert main(["serve", "--host", "a" * 70, "--port", "0"]) == 2
+    assert capsys.readouterr().err.startswith(f"async-job: cannot listen on {'a' * 70}, port 0: ")
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:

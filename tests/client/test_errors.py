@@ -176,10 +176,16 @@ async def test_something_that_is_no_server_of_ours(site: Site, connect: Callable
     assert type(error) is ServerError or isinstance(error, UsageError)
 
 
-@pytest.mark.parametrize("url", ["nothing", "ftp://host", "http://", "127.0.0.1:5079"])
+@pytest.mark.parametrize("url", ["nothing", "ftp://host", "http://", "127.0.0.1:5079", "http://[::1", "http://host:no"])
 async def test_a_url_that_is_none(connect: Callable[..., Asker], url: str) -> None:
     with pytest.raises(UsageError, match="is no server"):
         connect(url)
+
+
+@pytest.mark.parametrize("key", ["", "schlüssel", "aj_1_2\n"])
+async def test_a_key_that_cannot_be_sent(connect: Callable[..., Asker], key: str) -> None:
+    with pytest.raises(UsageError, match="visible ASCII"):
+        connect("http://127.0.0.1:9", api_key=key)
 
 
 async def test_nobody_there(connect: Callable[..., Asker]) -> None:

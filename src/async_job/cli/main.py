@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        _check_text(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, prog_name="async-job", standalone_mode=False)
     except Misuse as error:
         # Called without anything, click has printed the help already, and says no more.
@@ -107,6 +109,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return code or 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{os.fsencode(argument)!r} is no UTF-8, and nothing here takes other text") from error
 
 
 def _misuse(error: Exception) -> str:

@@ -139,9 +139,9 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        # Python adds the address, which is said here already.
-        reason = (error.strerror or str(error)).partition(" (while ")[0]
+    except (OSError, UnicodeError) as error:
+        # Python adds the address, which is said here already. A name that cannot be one is a UnicodeError.
+        reason = ((isinstance(error, OSError) and error.strerror) or str(error)).partition(" (while ")[0]
         raise SettingsError(
             f"cannot listen on {host}, port {port}: {reason}; choose others by --host, --port"
         ) from error

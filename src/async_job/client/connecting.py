@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ TIMEOUT: Final = 10.0
 SHORT_CALLS: Final = 100
 """Calls at the same time that the server answers at once; more of them queue, for as long as it takes. A call that is
 held back takes no place in this, so that no other waits for it."""
+VISIBLE: Final = re.compile("[!-~]+")
 CUT: Final = Lost("the stream ended before the job", sent=True)
 
 
@@ -27,25 +29,40 @@ def client_options(url: str, api_key: str | None) -> dict[str, Any]:
     """The arguments of ``httpx.Client`` and ``httpx.AsyncClient``.
 
     Raises:
-        UsageError: the URL is none of a server.
+        UsageError: the URL is none of a server, or the key none that could be sent.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url!r} is no server; write a URL as in {DEFAULT_URL}")
+    scheme, host = _read_url(url)
     headers = {"Accept": "application/json", "User-Agent": f"async-job/{version('async-job')}"}
     if api_key is not None:
+        if not VISIBLE.fullmatch(api_key):
+            raise UsageError(
+                "the API key has to be visible ASCII characters, as `async-job keys create` has printed it"
+            )
         headers["Authorization"] = f"Bearer {api_key}"
     return {
         "base_url": url.rstrip("/"),
         "headers": headers,
         "timeout": TIMEOUT,
         # Reading all certificates takes a while, and plain HTTP has none.
-        "verify": parts.scheme == "https",
+        "verify": scheme == "https",
         # The clients count calls themselves. More idle ones would cost more than they save: each call looks at them.
         "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
         # A proxy to the world outside knows no way to this machine.
-        "trust_env": not is_loopback(parts.hostname),
+        "trust_env": not is_loopback(host),
     }
+
+
+def _read_url(url: str) -> tuple[str, str]:
+    """Its scheme and its host."""
+    says = f"{url!r} is no server; write a URL as in {DEFAULT_URL}"
+    try:
+        parts = urlsplit(url)
+        # That a port is none is told when it is asked for, and some other things only by httpx.
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and httpx.URL(url).host:
+            return parts.scheme, parts.hostname
+    except (ValueError, httpx.InvalidURL) as error:
+        raise UsageError(says) from error
+    raise UsageError(says)
 
 
 def request_options(call: Call) -> dict[str, Any]:
