@@ -66,6 +66,11 @@ async def put(store: Store, *ids: str, at: int = 0) -> list[Delivery]:
     return made
 
 
+def held(store: Store, *deliveries: Delivery) -> list[Delivery]:
+    """As somebody has taken them just now."""
+    return [replace(one, due_at=store.now() + HOLD) for one in deliveries]
+
+
 async def all_of(store: Store) -> list[Delivery]:
     return await store.outbox.recent(1_000)
 
@@ -91,7 +96,7 @@ class TestWriting:
         assert len(decided.deliveries) == 1
         await store.apply([decided])
         assert await store.outbox.deliveries("a") == list(decided.deliveries)
-        assert await store.outbox.take(10, HOLD) == list(decided.deliveries)
+        assert await store.outbox.take(10, HOLD) == held(store, *decided.deliveries)
 
     async def test_the_end_of_one_that_never_ran_does_too(self, store: Store) -> None:
         await end(store, "a", webhook="hook")
@@ -196,17 +201,16 @@ class TestTaking:
         clock.advance(0.999)
         assert await store.outbox.take(10, HOLD) == []
         clock.advance(0.001)
-        assert await store.outbox.take(10, HOLD) == given
+        assert await store.outbox.take(10, HOLD) == held(store, *given)
 
     async def test_what_is_taken_is_put_off(self, store: Store, clock: ManualClock) -> None:
-        given = await put(store, "a")
+        given = held(store, *await put(store, "a"))
         assert await store.outbox.take(10, HOLD) == given
-        (held,) = await store.outbox.deliveries("of a")
-        assert held == replace(given[0], due_at=clock.now() + HOLD)
+        assert await store.outbox.deliveries("of a") == given
         clock.advance((HOLD - 1) / 1000)
         assert await store.outbox.take(10, HOLD) == []
         clock.advance(0.001)
-        assert await store.outbox.take(10, HOLD) == [held]
+        assert await store.outbox.take(10, HOLD) == held(store, *given)
 
     async def test_the_oldest_first_then_by_id_and_not_more_than_the_limit(
         self, store: Store, clock: ManualClock
@@ -223,7 +227,7 @@ class TestTaking:
         given = await put(store, *(f"{n:02}" for n in range(40)))
         stores = [store, await open_store(), await open_store()]
         taken = await asyncio.gather(*(stores[n % 3].outbox.take(5, HOLD) for n in range(12)))
-        assert sorted((one for some in taken for one in some), key=lambda one: one.id) == given
+        assert sorted((one for some in taken for one in some), key=lambda one: one.id) == held(store, *given)
 
     async def test_more_than_a_batch(self, store: Store) -> None:
         given = [delivery("a", f"{n:03}", store.now()) for n in range(400)]
@@ -231,7 +235,7 @@ class TestTaking:
         found: list[Delivery] = []
         while some := await store.outbox.take(300, HOLD):
             found += some
-        assert found == given
+        assert found == held(store, *given)
         assert len(await store.outbox.deliveries("a")) == 400
 
 
@@ -253,7 +257,7 @@ class TestSettling:
         clock.advance((again.due_at - clock.now() - 1) / 1000)
         assert await store.outbox.take(10, HOLD) == []
         clock.advance(0.001)
-        assert await store.outbox.take(10, HOLD) == [again]
+        assert await store.outbox.take(10, HOLD) == held(store, again)
 
     async def test_given_up_and_replayed(self, store: Store, clock: ManualClock) -> None:
         await put(store, "a")
@@ -264,7 +268,37 @@ class TestSettling:
         assert await store.outbox.take(10, HOLD) == []
         again = replayed(given_up, clock.now())
         await store.outbox.settle([again])
-        assert await store.outbox.take(10, HOLD) == [again]
+        assert await store.outbox.take(10, HOLD) == held(store, again)
+
+    async def test_what_was_replayed_meanwhile_stays_so(self, store: Store, clock: ManualClock) -> None:
+        await put(store, "a", "b")
+        taken = await store.outbox.take(10, HOLD)
+        again = replayed(taken[0], store.now())
+        await store.outbox.settle([again])
+        tried = [after_try(one, 200, "", store.now()) for one in taken]
+        await store.outbox.settle(tried, taken)
+        assert await store.outbox.deliveries("of a") == [again]
+        assert await store.outbox.deliveries("of b") == [tried[1]]
+        assert await store.outbox.take(10, HOLD) == held(store, again)
+
+    async def test_what_another_has_taken_meanwhile_is_for_that_one(self, store: Store, clock: ManualClock) -> None:
+        await put(store, "a")
+        late = await store.outbox.take(10, HOLD)
+        clock.advance(HOLD / 1000)
+        taken = await store.outbox.take(10, HOLD)
+        await store.outbox.settle([after_try(late[0], 500, "", store.now())], late)
+        assert await store.outbox.deliveries("of a") == taken
+        delivered = after_try(taken[0], 200, "", store.now())
+        await store.outbox.settle([delivered], taken)
+        assert await store.outbox.deliveries("of a") == [delivered]
+
+    async def test_what_nobody_took_meanwhile_is_settled_late(self, store: Store, clock: ManualClock) -> None:
+        await put(store, "a")
+        taken = await store.outbox.take(10, HOLD)
+        clock.advance(2 * HOLD / 1000)
+        delivered = after_try(taken[0], 200, "", store.now())
+        await store.outbox.settle([delivered], taken)
+        assert await store.outbox.deliveries("of a") == [delivered]
 
     async def test_each_of_many_and_in_order(self, store: Store) -> None:
         a, b, c = await put(store, "a", "b", "c")

@@ -448,14 +448,15 @@ class Program(RuleBasedStateMachine):
         hold=st.sampled_from((0, 1_000, 60_000)),
         status=st.sampled_from((200, 500, 410, None)),
         settled=st.sampled_from(("all", "all", "none", "those taken before")),
+        guarded=st.booleans(),
     )
-    def deliver(self, limit: int, hold: int, status: int | None, settled: str) -> None:
+    def deliver(self, limit: int, hold: int, status: int | None, settled: str, guarded: bool) -> None:
         before = self.taken
         self.taken = self.same(lambda store: store.outbox.take(limit, hold))
         if settled != "none":
             of = self.taken if settled == "all" else before
             done = [after_try(delivery, status, "ä\x00", self.clock.now()) for delivery in of]
-            self.same(lambda store: store.outbox.settle(done))
+            self.same(lambda store: store.outbox.settle(done, of if guarded else None))
 
     @invariant()
     def look(self) -> None:

@@ -323,6 +323,18 @@ class TestReplay:
         assert [received.id for received in receiver.received] == [delivered.id] * 2
         assert receiver.received[1].verified(secret)
 
+    async def test_while_it_is_on_its_way(
+        self, store: Store, settings: Settings, sender: Sender, receiver: Receiver
+    ) -> None:
+        await add_endpoint(store, settings, receiver)
+        await end(store, "a", webhook="hook")
+        (taken,) = await store.outbox.take(10, HOLD)
+        again = await replay(store, taken.id)
+        await sender.deliver(taken)
+        assert await deliveries(store) == [again]
+        await deliver_due(store, sender)
+        assert [received.id for received in receiver.received] == [taken.id] * 2
+
     async def test_of_what_was_given_up(
         self, store: Store, settings: Settings, sender: Sender, receiver: Receiver
     ) -> None:

@@ -15,12 +15,14 @@ class Outbox(Protocol):
     """Deliveries come in by ``Store.apply`` (``Change.deliveries``) and stay with their job until it is purged."""
 
     async def take(self, limit: int, hold: int) -> list[Delivery]:
-        """Up to ``limit`` pending deliveries that are due, oldest first, then by id, as they were. Each is put off by
-        ``hold`` ms from now, so that nobody else takes it meanwhile; who took it and died is replaced after that."""
+        """Up to ``limit`` pending deliveries that are due, oldest first, then by id. Each is put off by ``hold`` ms from
+        now, so that nobody else takes it meanwhile, and answered so; who took it and died is replaced after that."""
         ...
 
-    async def settle(self, deliveries: Sequence[Delivery]) -> None:
-        """Writes each delivery as given, over what is stored under its id; those that are not there are left out."""
+    async def settle(self, deliveries: Sequence[Delivery], taken: Sequence[Delivery] | None = None) -> None:
+        """Writes each delivery as given, over what is stored under its id; those that are not there are left out.
+        ``taken``: each as it was taken. Then one is left out too whose ``tries`` or ``due_at`` are others by now, for it
+        was replayed or taken by another meanwhile."""
         ...
 
     async def deliveries(self, job_id: str) -> list[Delivery]:

@@ -74,9 +74,10 @@ class Sender:
         self._tls = tls or ssl.create_default_context()
 
     async def deliver(self, delivery: Delivery) -> Delivery:
-        """Tries once and writes down what came of it. Who dies in between is followed by another who tries again."""
+        """Tries once and writes down what came of it, unless it was replayed meanwhile. Who dies in between is followed
+        by another who tries again."""
         tried = await self.attempt(delivery)
-        await self._store.outbox.settle([tried])
+        await self._store.outbox.settle([tried], [delivery])
         _tell(tried)
         return tried
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from threading import RLock
 
 from msgspec.structs import replace
@@ -22,14 +23,18 @@ class MemoryOutbox:
         with self._lock:
             now = self._clock.now()
             due = [self._table.deliveries[id] for id in self._table.due_deliveries.up_to(now, limit)]
-            for delivery in due:
-                self._table.put_delivery(replace(delivery, due_at=now + hold))
-            return due
+            held = [replace(delivery, due_at=now + hold) for delivery in due]
+            for delivery in held:
+                self._table.put_delivery(delivery)
+            return held
 
-    async def settle(self, deliveries: Sequence[Delivery]) -> None:
+    async def settle(self, deliveries: Sequence[Delivery], taken: Sequence[Delivery] | None = None) -> None:
         with self._lock:
-            for delivery in deliveries:
-                if delivery.id in self._table.deliveries:
+            for delivery, before in zip(
+                deliveries, repeat(None, len(deliveries)) if taken is None else taken, strict=True
+            ):
+                stored = self._table.deliveries.get(delivery.id)
+                if stored is not None and (before is None or _stand(stored) == _stand(before)):
                     self._table.put_delivery(delivery)
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
@@ -39,6 +44,10 @@ class MemoryOutbox:
     async def recent(self, limit: int) -> list[Delivery]:
         with self._lock:
             return sorted(self._table.deliveries.values(), key=_age, reverse=True)[:limit]
+
+
+def _stand(delivery: Delivery) -> tuple[int, int]:
+    return delivery.tries, delivery.due_at
 
 
 def _age(delivery: Delivery) -> tuple[int, str]:

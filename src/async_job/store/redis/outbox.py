@@ -9,7 +9,7 @@ from async_job.core.delivery import Delivery
 from async_job.store import codec
 from async_job.store.protocol import BATCH
 from async_job.store.redis.keys import Keys
-from async_job.store.redis.record import encode_delivery
+from async_job.store.redis.record import Field, encode_delivery
 from async_job.store.redis.trips import Trips
 
 
@@ -22,10 +22,14 @@ class RedisOutbox:
         taken: list[Delivery] = await self._trips.run("take", _read, (), (min(limit, BATCH), hold))
         return taken
 
-    async def settle(self, deliveries: Sequence[Delivery]) -> None:
-        for at in range(0, len(deliveries), BATCH):
-            batch = deliveries[at : at + BATCH]
-            arguments = [field for one in batch for field in (one.job_id, *encode_delivery(one))]
+    async def settle(self, deliveries: Sequence[Delivery], taken: Sequence[Delivery] | None = None) -> None:
+        stands: list[tuple[Field, Field]] = (
+            [("", "")] * len(deliveries) if taken is None else [(one.tries, one.due_at) for one in taken]
+        )
+        pairs = list(zip(deliveries, stands, strict=True))
+        for at in range(0, len(pairs), BATCH):
+            batch = pairs[at : at + BATCH]
+            arguments = [field for one, stand in batch for field in (one.job_id, *encode_delivery(one), *stand)]
             await self._trips.run("settle", lambda reply: None, (), arguments)
 
     async def deliveries(self, job_id: str) -> list[Delivery]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import apsw
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from async_job.clock import Clock
 from async_job.core.delivery import Delivery
@@ -26,8 +26,8 @@ class SqliteOutbox:
         taken: list[Delivery] = await self._write("take", (limit, hold), limit)
         return taken
 
-    async def settle(self, deliveries: Sequence[Delivery]) -> None:
-        await self._write("settle", deliveries, len(deliveries))
+    async def settle(self, deliveries: Sequence[Delivery], taken: Sequence[Delivery] | None = None) -> None:
+        await self._write("settle", (deliveries, taken), len(deliveries))
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         found: list[Delivery] = await self._read("deliveries", job_id)
@@ -52,11 +52,14 @@ class OutboxWriter:
         limit, hold = argument
         now = self._clock.now()
         due = [delivery_of(row) for row in self._connection.execute(SQL["outbox.due"], (now, limit))]
-        self._connection.executemany(SQL["outbox.hold"], [(now + hold, delivery.id) for delivery in due])
-        return due
+        held = [replace(delivery, due_at=now + hold) for delivery in due]
+        self._connection.executemany(SQL["outbox.hold"], [(delivery.due_at, delivery.id) for delivery in held])
+        return held
 
-    def settle(self, deliveries: Sequence[Delivery]) -> None:
-        rows = [(*astuple(delivery), delivery.id) for delivery in deliveries]
+    def settle(self, argument: tuple[Sequence[Delivery], Sequence[Delivery] | None]) -> None:
+        deliveries, taken = argument
+        stands = [(None, None)] * len(deliveries) if taken is None else [(one.tries, one.due_at) for one in taken]
+        rows = [(*astuple(one), one.id, *stand) for one, stand in zip(deliveries, stands, strict=True)]
         self._connection.executemany(SQL["outbox.settle"], rows)
 
 
