@@ -15,13 +15,13 @@ class Outbox(Protocol):
     """Deliveries come in by ``Store.apply`` (``Change.deliveries``) and stay with their job until it is purged."""
 
     async def take(self, limit: int, hold: int) -> list[Delivery]:
-        """Up to ``limit`` pending deliveries that are due, oldest first, then by id. Each is put off by ``hold`` ms from
-        now, so that nobody else takes it meanwhile, and answered so; who took it and died is replaced after that."""
+        """Up to ``limit`` pending deliveries that are due, oldest first, then by id. Each is put off by ``hold`` ms
+        from now, so that nobody else takes it meanwhile, and answered so; who died is replaced then."""
         ...
 
     async def settle(self, deliveries: Sequence[Delivery], taken: Sequence[Delivery] | None = None) -> None:
         """Writes each delivery as given, over what is stored under its id; those that are not there are left out.
-        ``taken``: each as it was taken. Then one is left out too whose ``tries`` or ``due_at`` are others by now, for it
+        ``taken``: each as it was taken. Then one is left out too whose ``tries`` or ``due_at`` are others by now: it
         was replayed or taken by another meanwhile."""
         ...
 
