@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from async_job.context import Context
 from async_job.core.job import Attempt, ErrorInfo, ErrorKind, Job, LogLine, Progress, State
+from async_job.core.query import Query
+from async_job.core.submission import OnConflict, Options
 from async_job.errors import (
     AlreadyFinished,
     AsyncJobError,
@@ -23,6 +25,7 @@ from async_job.errors import (
     JobExpired,
     JobFailed,
     JobNotFound,
+    KeyReused,
     NoResult,
     NotAllowed,
     NotFinished,
@@ -40,9 +43,11 @@ from async_job.errors import (
     UsageError,
     WaitTimeout,
 )
+from async_job.finding import Page
 from async_job.function import JobFunction
 from async_job.handle import Handle
 from async_job.jobs import Jobs
+from async_job.submitting import Request
 
 if TYPE_CHECKING:
     from async_job.client.asynchronous import AsyncClient
@@ -68,13 +73,19 @@ __all__ = [
     "JobFunction",
     "JobNotFound",
     "Jobs",
+    "KeyReused",
     "LogLine",
     "NoResult",
     "NotAllowed",
     "NotFinished",
     "NotRetryable",
+    "OnConflict",
+    "Options",
+    "Page",
     "Progress",
+    "Query",
     "RegistrationError",
+    "Request",
     "ServerError",
     "SettingsError",
     "State",

@@ -15,8 +15,8 @@ from async_job.connections import Connections
 from async_job.context import Context
 from async_job.core.job import Job
 from async_job.core.lifecycle import CancelRequested, Event, Retention, RetryRequested, decide
-from async_job.core.query import Query, check_limit
-from async_job.core.submission import NO_OPTIONS, Options
+from async_job.core.query import Query, as_query, check_limit
+from async_job.core.submission import NO_OPTIONS, Options, as_options
 from async_job.demo import make_demo
 from async_job.errors import (
     AsyncJobError,
@@ -233,13 +233,14 @@ class Jobs:
         Raises:
             UnknownType: no function is registered under the name.
             InvalidInput: the input does not fit the function of that name, or is too large.
+            InvalidOptions: the options are none.
         """
         if isinstance(function, str):
             function = self.function(function)
             function.input.decode(input)
         if len(input) > self.settings.max_input:
             raise InvalidInput(f"it has {len(input)} bytes; at most {self.settings.max_input} are stored (max_input)")
-        return Request(function=function, input=input, options=options, owner=owner, key=key)
+        return Request(function=function, input=input, options=as_options(options), owner=owner, key=key)
 
     async def submit_many(self, requests: Sequence[Request[R]]) -> list[Handle[R] | AsyncJobError]:
         """Stores a job for each request, all in one step; one answer each, in order. A request that cannot be taken
@@ -327,7 +328,7 @@ class Jobs:
             InvalidOptions: the limit or the cursor cannot be.
         """
         check_limit(limit)
-        return await find(await self.store(), query or Query(), cursor, limit)
+        return await find(await self.store(), as_query(query), cursor, limit)
 
     async def _decide(self, id: str, event: Event) -> Job:
         store = await self.store()

@@ -111,10 +111,10 @@ async def _not_created(
 ) -> Accepted | AsyncJobError:
     if submitted.mismatched:
         return KeyReused(submitted.id)
-    if submitted.replayed or request.options.on_conflict is OnConflict.RETURN_EXISTING:
+    if submitted.replayed or request.options.on_conflict == OnConflict.RETURN_EXISTING:
         return Accepted(submitted.id, None, submitted.replayed)
     [holder] = await store.get([submitted.id])
-    if request.options.on_conflict is OnConflict.REPLACE:
+    if request.options.on_conflict == OnConflict.REPLACE:
         return await _replace(store, request, job, holder, settings.retention)
     if holder is None:
         return JobNotFound(submitted.id)

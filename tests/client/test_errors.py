@@ -15,16 +15,18 @@ from async_job import (
     JobFailed,
     JobNotFound,
     Jobs,
+    KeyReused,
     NoResult,
     NotFinished,
     NotRetryable,
+    OnConflict,
+    Options,
+    ServerError,
     UniqueKeyHeld,
     UnknownType,
     UsageError,
 )
 from async_job.core.job import Change, Guard
-from async_job.core.submission import OnConflict, Options
-from async_job.errors import KeyReused, ServerError
 from support.clients import Asker
 from support.web import Site
 
@@ -186,6 +188,18 @@ async def test_a_url_that_is_none(connect: Callable[..., Asker], url: str) -> No
 async def test_a_key_that_cannot_be_sent(connect: Callable[..., Asker], key: str) -> None:
     with pytest.raises(UsageError, match="visible ASCII"):
         connect("http://127.0.0.1:9", api_key=key)
+
+
+async def test_a_dict_is_no_options_and_no_query(client: Asker, jobs: Jobs) -> None:
+    wrong: Any = {"delay": 60}
+    remote = await error_of(client.ask("submit", "demo", {}, wrong))
+    local = await error_of(jobs.submit("demo", b"{}", wrong))
+    assert told(remote) == told(local)
+    assert type(remote) is InvalidOptions
+    assert str(remote) == "options has to be async_job.Options, as in Options(delay=60), not of type dict"
+    error = await same(client, jobs, "find", {"type": "demo"})
+    assert type(error) is InvalidOptions
+    assert str(error) == "query has to be async_job.Query, as in Query(type='resize'), not of type dict"
 
 
 async def test_nobody_there(connect: Callable[..., Asker]) -> None:

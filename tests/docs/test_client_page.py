@@ -34,6 +34,7 @@ SAYS = {
     'client.submit("resize", {"picture": "cat.jpg", "width": 320})': "{'name': 'cat.jpg', 'width': 320}\n",
     'client.submit(resize, "cat.jpg", width=320)': "320 PENDING\n",
     "InvalidInput": "$.width Expected `int`, got `str`\nFileNotFoundError missing.jpg\n",
+    "Query": "True\n",
     "AsyncClient": "{'name': 'cat.jpg', 'width': 100}\n",
 }
 

@@ -76,6 +76,7 @@ def test_the_deadline_counts_from_when_it_is_ready() -> None:
         ("max_attempts", 0),
         ("max_attempts", 1001),
         ("max_attempts", 2.5),
+        ("on_conflict", "ignore"),
         ("unique_key", ""),
         ("unique_key", "x" * 256),
         ("unique_key", "a\nb"),

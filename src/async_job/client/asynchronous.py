@@ -16,7 +16,7 @@ from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
 from async_job.client.verbs import ToSubmit, Verbs, new_batch, new_job
 from async_job.core.job import Job
-from async_job.core.query import Query
+from async_job.core.query import Query, as_query
 from async_job.core.submission import Options
 from async_job.errors import AsyncJobError
 from async_job.finding import Page
@@ -119,7 +119,7 @@ class AsyncClient:
         self, query: Query | None = None, *, cursor: str | None = None, limit: int | None = None, full: bool = False
     ) -> Page:
         """A page of the jobs that are as asked for. See ``Client.find``."""
-        return await self._take(self._verbs.find(query or Query(), cursor, limit, full))
+        return await self._take(self._verbs.find(as_query(query), cursor, limit, full))
 
     async def find_all(self, query: Query | None = None, *, full: bool = False) -> AsyncIterator[Job]:
         """All jobs that are as asked for, page by page."""

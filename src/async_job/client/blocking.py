@@ -17,7 +17,7 @@ from async_job.client.reading import JobType
 from async_job.client.steps import Lost, Pause, Reply, Steps
 from async_job.client.verbs import ToSubmit, Verbs, new_batch, new_job
 from async_job.core.job import Job
-from async_job.core.query import Query
+from async_job.core.query import Query, as_query
 from async_job.core.submission import Options
 from async_job.errors import AsyncJobError
 from async_job.finding import Page
@@ -172,7 +172,7 @@ class Client:
         Raises:
             InvalidOptions: the limit or the cursor cannot be.
         """
-        return self._take(self._verbs.find(query or Query(), cursor, limit, full))
+        return self._take(self._verbs.find(as_query(query), cursor, limit, full))
 
     def find_all(self, query: Query | None = None, *, full: bool = False) -> Iterator[Job]:
         """All jobs that are as asked for, page by page."""

@@ -28,7 +28,7 @@ from async_job.client.steps import Call, Pause, Reply, Steps, ask
 from async_job.client.waiting import Waits
 from async_job.core.job import Job, State
 from async_job.core.query import Query
-from async_job.core.submission import Options
+from async_job.core.submission import Options, as_options
 from async_job.errors import (
     AlreadyFinished,
     AsyncJobError,
@@ -88,7 +88,7 @@ def new_job(what: JobFunction[..., Any, Any] | str, args: tuple[Any, ...], kwarg
 
     Raises:
         InvalidInput: the arguments do not fit the function, or are no JSON.
-        InvalidOptions: the key cannot be one.
+        InvalidOptions: the options are none, or the key cannot be one.
     """
     if isinstance(what, JobFunction):
         return NewJob(what.type, what.input.encode(args, kwargs), what.options)
@@ -100,7 +100,7 @@ def _job_of_type(type: str, input: Any = None, options: Options | None = None, k
         text = msgspec.json.encode({} if input is None else input)
     except TypeError as error:
         raise InvalidInput(f"the input cannot be written as JSON: {error}") from error
-    return NewJob(type, text, options or Options(), None if key is None else checked_key(key))
+    return NewJob(type, text, as_options(options), None if key is None else checked_key(key))
 
 
 def checked_key(key: object) -> str:

@@ -54,6 +54,16 @@ class Query(Struct, frozen=True, kw_only=True):
         )
 
 
+def as_query(given: object) -> Query:
+    """What a caller gave as a query: ``None`` asks for all jobs. Raises ``InvalidOptions``."""
+    if given is None:
+        return Query()
+    if isinstance(given, Query):
+        return given
+    says = f"query has to be async_job.Query, as in Query(type='resize'), not of type {type(given).__name__}"
+    raise InvalidOptions(says, "query")
+
+
 def check_limit(limit: int, most: int = MOST_LISTED) -> None:
     """Raises ``InvalidOptions`` unless a page of that size may be asked for."""
     if not 1 <= limit <= most:

@@ -31,6 +31,9 @@ class OnConflict(StrEnum):
     """Cancels the live job if it has not started, and rejects otherwise."""
 
 
+ON_CONFLICT: Final = tuple(OnConflict)
+
+
 class Defaults(Struct, frozen=True, kw_only=True):
     """What a function says about its jobs. ``timeout`` is for each attempt, in seconds."""
 
@@ -46,7 +49,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     ``delay``, ``start_within`` and ``timeout`` are seconds, ``run_at`` is milliseconds since 1970. ``start_within``:
     the job expires if it has not been started that long after it was ready. ``webhook``: the name of an endpoint, or
-    a URL, to tell of the job's end.
+    a URL, to tell of the job's end. ``with_options`` takes the same, but ``run_at`` as a ``datetime``.
     """
 
     queue: str | None = None
@@ -63,6 +66,16 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 NO_OPTIONS: Final = Options()
+
+
+def as_options(given: object) -> Options:
+    """What a caller gave as options: ``None`` stands for none. Raises ``InvalidOptions``."""
+    if given is None:
+        return NO_OPTIONS
+    if isinstance(given, Options):
+        return given
+    says = f"options has to be async_job.Options, as in Options(delay=60), not of type {type(given).__name__}"
+    raise InvalidOptions(says, "options")
 
 
 def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: int, owner: str | None = None) -> Job:
@@ -120,6 +133,9 @@ def check(options: Options) -> None:
     _check_seconds("timeout", options.timeout, least=0.001)
     if options.max_attempts is not None:
         _check_number("max_attempts", options.max_attempts, ATTEMPTS)
+    if options.on_conflict not in ON_CONFLICT:
+        allowed = ", ".join(ON_CONFLICT)
+        raise InvalidOptions(f"on_conflict must be one of {allowed}, not {options.on_conflict!r}", "on_conflict")
     if options.unique_key is not None:
         _check_text("unique_key", options.unique_key, LONGEST_KEY)
     if len(options.labels) > MOST_LABELS:
