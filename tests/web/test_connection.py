@@ -6,11 +6,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 
-from async_job.web import connection, sse
+from async_job.web import body, connection, sse
 from support.until import until
 from support.web import Site, make_jobs, serve
 
@@ -262,4 +263,24 @@ async def test_a_stream_with_nothing_to_tell_yet_begins_at_once(plain: Site) -> 
     writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %b\r\n\r\n" % last.encode())
     async with asyncio.timeout(sse.PAUSE / 3):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_no_timer_runs_for_a_body_that_is_there(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[float] = []
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        timers.append(seconds)
+        return asyncio.timeout(seconds)
+
+    monkeypatch.setattr(body, "asyncio", SimpleNamespace(timeout=timeout))
+    head = b"POST /start-job HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    for one in (head + b"\r\n", head + b"Content-Length: 2\r\n\r\n{}"):
+        assert (await plain.exchange(one)).startswith(b"HTTP/1.1 200 ")
+    assert timers == []
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(head + b"Content-Length: 2\r\n\r\n")
+    await until(lambda: timers)
+    writer.write(b"{}")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
     writer.close()

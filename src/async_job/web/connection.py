@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from async_job.ids import new_id
 from async_job.settings import Settings
+from async_job.web.body import WHOLE
 from async_job.web.problems import Problem, retry_after
 from async_job.web.sse import ABORT
 
@@ -156,6 +157,12 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         if self.scope["method"] != "HEAD":
             self.cycle.transport = Joined(self.transport)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        cycle = self._cycle
+        if cycle is not None and cycle.scope is self.scope:
+            self.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
