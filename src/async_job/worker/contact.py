@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from async_job.errors import StoreError
-from async_job.logs import get_logger
+from async_job.logs import get_logger, traceback_of
 
 PARTED: Final = 1.0
 """Seconds by which two clocks may part."""
@@ -51,7 +51,7 @@ class Contact:
             case StoreError():
                 self.away(error)
             case Exception():
-                log.error("an unforeseen error, going on", exc_info=error)
+                log.error("an unforeseen error, going on", exception=traceback_of(error))
             case _:
                 return False
         return True

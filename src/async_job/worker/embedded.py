@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from async_job.errors import NotEnrolled, StoreError
 from async_job.jobs import Jobs
-from async_job.logs import get_logger
+from async_job.logs import get_logger, traceback_of
 from async_job.store.protocol import Store
 from async_job.store.protocol import Worker as WorkerInfo
 from async_job.worker.active import ActiveRun
@@ -94,9 +94,9 @@ class EmbeddedWorker:
                 continue
             except StoreError as error:
                 log.warning("the store cannot be worked with, trying again", error=str(error))
-            except Exception:
+            except Exception as error:
                 # Nobody else would tell of it, and no job would run any more.
-                log.exception("the worker has died, starting anew")
+                log.error("the worker has died, starting anew", exception=traceback_of(error))
             if time.monotonic() - began > PAUSES[-1]:
                 failures = 0
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
@@ -178,7 +178,7 @@ class Housekeeper:
             if not self._started.done():
                 self._started.set_exception(error)
             else:
-                log.exception("the housekeeper has died; the worker's lease will lapse")
+                log.error("the housekeeper has died; the worker's lease will lapse", exception=traceback_of(error))
 
     async def _keep_house(self) -> None:
         try:
