@@ -1,7 +1,8 @@
 """What one group of callers becomes: few commands, one trip.
 
 All changes go into one call of ``apply``, all new jobs into one of ``submit``, all beats into one of ``report``; claims
-follow, each on its own, then the rest, and reads come last, so that they see what the group wrote.
+follow, each on its own, then the rest, and reads come last, so that they see what the group wrote. A record that cannot
+be read fails the request that it is for, and nobody else in the group.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ class Batch:
 
     def settle(self, reply: list[Any]) -> None:
         for (request, item), answer in zip(self._shares, reply, strict=True):
-            request.answers.append(self._read(item, answer))
+            try:
+                request.answers.append(self._read(item, answer))
+            except StoreBroken as error:
+                # It can no longer have all its answers; the others do.
+                request.fail(error)
         for request in self._requests:
             if len(request.answers) == len(request.argument):
                 request.answer(request.answers)
@@ -74,7 +79,14 @@ def merge(
 def single(request: Request) -> Command:
     """A request that is a command of its own: its argument is the command and what reads the reply."""
     arguments, read = request.argument
-    return Command(arguments, lambda reply: request.answer(read(reply)), request.fail)
+
+    def settle(reply: Any) -> None:
+        try:
+            request.answer(read(reply))
+        except StoreBroken as error:
+            request.fail(error)
+
+    return Command(arguments, settle, request.fail)
 
 
 def each(request: Request, commands: Sequence[tuple[Field, ...]], read: Callable[[Any, Any], Any]) -> Iterator[Command]:
@@ -84,7 +96,10 @@ def each(request: Request, commands: Sequence[tuple[Field, ...]], read: Callable
 
     def settler(item: Any) -> Callable[[Any], None]:
         def settle(reply: Any) -> None:
-            answers.append(read(item, reply))
+            try:
+                answers.append(read(item, reply))
+            except StoreBroken as error:
+                request.fail(error)
             if len(answers) == len(commands):
                 request.answer(answers)
 
