@@ -94,9 +94,8 @@ class EmbeddedWorker:
                 continue
             except StoreError as error:
                 log.warning("the store cannot be worked with, trying again", error=str(error))
-            except Exception as error:
-                # Nobody else would tell of it, and no job would run any more.
-                log.error("the worker has died, starting anew", exception=traceback_of(error))
+            except Exception as error:  # noqa: BLE001 - nobody else would tell of it, and no job would run any more
+                _log_death("the worker has died, starting anew", error)
             if time.monotonic() - began > PAUSES[-1]:
                 failures = 0
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
@@ -178,7 +177,7 @@ class Housekeeper:
             if not self._started.done():
                 self._started.set_exception(error)
             else:
-                log.error("the housekeeper has died; the worker's lease will lapse", exception=traceback_of(error))
+                _log_death("the housekeeper has died; the worker's lease will lapse", error)
 
     async def _keep_house(self) -> None:
         try:
@@ -213,6 +212,10 @@ class Housekeeper:
                 await hand_back(store, retention, contact, self._worker.id, End(code=0, asked=True))
         except TimeoutError:
             log.warning("some jobs could not be handed back: they are taken over when the lease ends")
+
+
+def _log_death(what: str, error: BaseException) -> None:
+    log.error(what, exception=traceback_of(error))
 
 
 def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
