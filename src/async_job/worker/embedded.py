@@ -173,7 +173,7 @@ class Housekeeper:
     def _main(self) -> None:
         try:
             asyncio.run(self._keep_house())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the one who waits, or to the log
             if not self._started.done():
                 self._started.set_exception(error)
             else:
