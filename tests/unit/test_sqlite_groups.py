@@ -222,6 +222,7 @@ async def test_each_commit_is_on_the_disk_before_it_is_answered(store: SqliteSto
     assert store._writer._desk is not None
     connection = store._writer._desk._connection
     assert (connection.pragma("journal_mode"), connection.pragma("synchronous")) == ("wal", 2)
+    assert connection.pragma("fullfsync") == 1
     health = await store.health()
     assert health.durable
     assert health.backend == f"sqlite {apsw.sqlite_lib_version()}"

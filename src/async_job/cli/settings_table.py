@@ -34,7 +34,7 @@ commas there (`ASYNC_JOB_QUEUES=mail,default`).
 
 `worker_memory_limit` is compared with the resident memory of each worker process, and of each child process of one,
 ten times a second. What a killed process held comes back with the reason `memory`: the one job that it held is
-charged with a crash, of several each runs alone next. Jobs that run inside your own application (`memory://`,
+charged with a crash; if it held several, each is run alone next. Jobs that run inside your own application (`memory://`,
 `lifespan(jobs)`) are not held to it, unless they have `runner="process"`; processes that a job starts are not
 counted.
 
