@@ -57,7 +57,11 @@ class Executor:
             outcome = Failed(active.token, describe(error, self._now()))
         else:
             outcome = Succeeded(active.token, result)
-        return self._with_last_words(active, self._in_time(active, self._heeded(active, outcome)))
+        if active.heeded and isinstance(outcome, Succeeded | Failed):
+            # A function that looked whether it is to stop, and saw that it is, has stopped, however it did that. One
+            # that did not look has done all its work.
+            outcome = _as_asked(active)
+        return self._with_last_words(active, self._in_time(active, outcome))
 
     def not_started(self, active: ActiveRun) -> Outcome | None:
         """The outcome of a run that was stopped before it began."""
@@ -66,11 +70,6 @@ class Executor:
     def _stopped(self, active: ActiveRun, error: asyncio.CancelledError) -> Outcome:
         """Why the function was cancelled; nobody asked for it: the function did it itself, as by a bare raise."""
         return _as_asked(active) if active.cancelled else Failed(active.token, describe(error, self._now()))
-
-    def _heeded(self, active: ActiveRun, outcome: Outcome) -> Outcome:
-        """A function that looked whether it is to stop, and saw that it is, has stopped, however it did that. One that
-        did not look has done all its work."""
-        return _as_asked(active) if active.heeded and isinstance(outcome, Succeeded | Failed) else outcome
 
     def _no_process(self, active: ActiveRun, error: ChildNotStarted) -> Outcome:
         """It is not the job's fault, so it is not charged with it."""
