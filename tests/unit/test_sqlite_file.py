@@ -98,7 +98,7 @@ async def test_a_newer_schema(tmp_path: Path) -> None:
     with apsw.Connection(str(tmp_path / "jobs.db")) as newer:
         newer.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     newer.close()
-    await refused(tmp_path / "jobs.db", r"newer version.*schema 99.*pip install --upgrade")
+    await refused(tmp_path / "jobs.db", r"newer version.*schema 99.*install that version")
 
 
 async def test_another_namespace(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def _fernet(keys: list[str]) -> MultiFernet:
     try:
         from cryptography.fernet import Fernet, MultiFernet
     except ModuleNotFoundError as error:
-        raise SettingsError("webhooks need a package more: pip install 'async-job[webhooks]'") from error
+        raise SettingsError(
+            "webhooks need the package of async-job's extra `webhooks`: pip install cryptography"
+        ) from error
     return MultiFernet([Fernet(key) for key in keys])
 
 

@@ -16,7 +16,7 @@ def check_reload() -> None:
     try:
         import watchfiles
     except ImportError as error:
-        raise UsageError("reload needs the package watchfiles; pip install 'async-job[reload]'") from error
+        raise UsageError("reload needs the package of async-job's extra `reload`: pip install watchfiles") from error
     _ = watchfiles
 
 

@@ -99,7 +99,7 @@ async def claim_schema(link: Link, keys: Keys) -> None:
     if not _known(found):
         raise StoreRefused(
             f"the store has schema {found!r} and this program knows {SCHEMA}: install the newer async-job that wrote "
-            "it (`pip install --upgrade async-job`), or use another namespace"
+            "it, or use another namespace"
         )
 
 

@@ -27,7 +27,7 @@ def migrate(connection: apsw.Connection, path: Path, namespace: str) -> None:
         if version > len(steps):
             raise StoreRefused(
                 f"{path} was written by a newer version of async-job (schema {version}, this one knows {len(steps)}): "
-                "install that version (pip install --upgrade async-job), or choose another file"
+                "install that version, or choose another file"
             )
         for step in steps[version:]:
             connection.execute(step)
