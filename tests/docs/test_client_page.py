@@ -1,4 +1,4 @@
-"""The code of docs/client.md runs, each block as a program of its own, against a real server."""
+"""The code of docs/client.md runs: the first block on a real server, each other one as a program that asks it."""
 
 import subprocess
 import sys
@@ -12,24 +12,7 @@ from support.documents import blocks
 
 pytestmark = pytest.mark.realtime
 
-BLOCKS = blocks("client.md")
-APP = """
-from dataclasses import dataclass
-from async_job import Jobs
-
-jobs = Jobs()
-
-@dataclass
-class Picture:
-    name: str
-    width: int
-
-@jobs.job(max_attempts=1)
-async def resize(picture: str, width: int = 100) -> Picture:
-    if picture.startswith("missing"):
-        raise FileNotFoundError(picture)
-    return Picture(picture, width)
-"""
+APP, *BLOCKS = blocks("client.md")
 SAYS = {
     'client.submit("resize", {"picture": "cat.jpg", "width": 320})': "{'name': 'cat.jpg', 'width': 320}\n",
     'client.submit(resize, "cat.jpg", width=320)': "320 PENDING\n",
