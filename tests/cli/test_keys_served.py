@@ -31,7 +31,7 @@ def test_keys_by_command_on_a_server_that_runs(empty_folder: Path) -> None:
 
             assert client.get("/v1/jobs").status_code == 401
             assert status(admin) == 200
-            reader = make(empty_folder, "read")
+            creator, reader = make(empty_folder, "create"), make(empty_folder, "read")
             deadline = time.monotonic() + KNOWN_WITHIN
             while status(reader) != 200:
                 assert time.monotonic() < deadline
@@ -46,12 +46,23 @@ def test_keys_by_command_on_a_server_that_runs(empty_folder: Path) -> None:
                 time.sleep(0.1)
             assert status(admin) == 200
         for text, code, said in (
-            (reader, 2, "was revoked (for these commands: set ASYNC_JOB_API_KEY)"),
+            (reader, 2, "was revoked (it was that of ASYNC_JOB_API_KEY)"),
             (admin, 0, ""),
         ):
             environ = {"ASYNC_JOB_URL": serving.url, "ASYNC_JOB_API_KEY": text}
             done = run_command("submit", "demo", "--wait", folder=empty_folder, environ=environ)
             assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+        environ = {"ASYNC_JOB_URL": serving.url, "ASYNC_JOB_API_KEY": creator}
+        started = run_command("submit", "demo", "seconds=0.5", folder=empty_folder, environ=environ)
+        assert (started.returncode, started.stderr, len(started.stdout)) == (0, "", 37)
+        waited = run_command("submit", "demo", "--wait", folder=empty_folder, environ=environ)
+        assert (waited.returncode, waited.stdout) == (2, "")
+        assert "is started, but cannot be waited for: this needs a key with the scope read" in waited.stderr
+        keyless = run_command("submit", "demo", folder=empty_folder, environ={"ASYNC_JOB_URL": serving.url})
+        assert (keyless.returncode, keyless.stderr.endswith("(for these commands: set ASYNC_JOB_API_KEY)\n")) == (
+            2,
+            True,
+        )
         assert serving.stop() == 0
         for text in (admin, reader):
             assert text.rpartition("_")[2] not in serving.log + serving.greeting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -20,6 +20,7 @@ from async_job.cli.view import JobView
 from async_job.cli.watching import watch
 from async_job.core.query import MOST_LISTED, Query
 from async_job.core.submission import Options
+from async_job.errors import NotAllowed
 from async_job.escaping import escape
 
 FINE: Final = 0
@@ -31,7 +32,7 @@ async def submit(
 ) -> int:
     """Starts a job. Standard output gets its id, or with ``wait`` its result; all else goes to standard error."""
     async with access:
-        id = await access.submit(type, read_input(pairs, await access.input_schema(type)), options)
+        id = await access.submit(type, read_input(pairs, await _schema(access, type)), options)
         if not wait:
             if as_json:
                 print_json((await access.read(id)).text)
@@ -40,6 +41,8 @@ async def submit(
             return FINE
         try:
             job = await watch(follow(access, id), Console(stderr=True))
+        except NotAllowed as error:
+            raise NotAllowed(f"job {id} is started, but cannot be waited for: {error}") from error
         except asyncio.CancelledError:
             print(f"no longer waiting; the job goes on: async-job status {id} --watch", file=sys.stderr)
             raise
@@ -49,6 +52,16 @@ async def submit(
     elif succeeded:
         print_json(msgspec.json.encode(job.result))
     return FINE if succeeded else JOB_FAILED
+
+
+async def _schema(access: Access, type: str) -> dict[str, Any]:
+    """The schema that pairs are read by; one that says nothing for a key that may start jobs and read nothing. Then
+    what looks like JSON is taken for it, and whether all of it fits is for the server to say."""
+    try:
+        return await access.input_schema(type)
+    except NotAllowed:
+        # A key that may not even start jobs is told so by the submit.
+        return {}
 
 
 async def status(id: str, access: Access, *, until_done: bool, as_json: bool) -> int:

@@ -32,6 +32,7 @@ class ServerAccess:
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self._url = url.rstrip("/")
+        self._has_key = api_key is not None
         self._client = httpx.AsyncClient(**client_options(url, api_key))
 
     async def __aenter__(self) -> Self:
@@ -82,5 +83,6 @@ class ServerAccess:
             return reply.body
         refusal = error_of(read_problem(reply, self._url), reply.status, self._url, id)
         if isinstance(refusal, NotAllowed):
-            raise NotAllowed(f"{refusal} (for these commands: set ASYNC_JOB_API_KEY)")
+            hint = "it was that of" if self._has_key else "for these commands: set"
+            raise NotAllowed(f"{refusal} ({hint} ASYNC_JOB_API_KEY)")
         raise refusal
