@@ -8,14 +8,19 @@ import pytest
 
 from async_job import Jobs
 from async_job.client import connecting, waiting
+from async_job.client.steps import SLACK, Call, Lost, Pause
+from async_job.client.verbs import Verbs
 from async_job.client.waiting import Waits
 from async_job.core.submission import Options
+from async_job.errors import ServerError
 from support.clients import Asker
+from support.proxy import Proxy
 from support.until import until
 from support.web import Site, serve
 
 MANY = 120
 """More than calls at once that are answered at once, and than connections that httpx allows unless told."""
+GUID = "01a20bfa-0000-7000-8000-000000000000"
 LATER = Options(delay=1000)
 
 
@@ -97,3 +102,42 @@ def test_few_waits_ask_soon_again() -> None:
     waits = Waits()
     with waits.one():
         assert waits.pause == waiting.SHORTEST_PAUSE
+
+
+@pytest.mark.parametrize("verb", ["wait", "result"])
+async def test_the_timeout_of_a_wait_counts_for_a_server_that_is_gone(connect: Callable[..., Asker], verb: str) -> None:
+    client = connect("http://127.0.0.1:9", patience=1000)
+    async with asyncio.timeout(30):
+        with pytest.raises(ServerError, match="no server answers"):
+            await client.ask(verb, GUID, timeout=0.3)
+
+
+@pytest.mark.realtime
+async def test_the_timeout_of_a_wait_counts_for_a_server_that_hangs(
+    site: Site, jobs: Jobs, connect: Callable[..., Asker]
+) -> None:
+    handle = await jobs.submit("add", b'{"a":1}', LATER)
+    async with Proxy(site.port) as proxy, asyncio.timeout(30):
+        client = connect(f"http://127.0.0.1:{proxy.port}", patience=1000)
+        proxy.hold()
+        with pytest.raises(ServerError, match="no server answers"):
+            await client.ask("wait", handle.id, timeout=1.2)
+
+
+def test_a_long_poll_whose_answer_was_lost_is_repeated_for_the_time_that_is_left() -> None:
+    steps = Verbs("http://127.0.0.1:9", patience=30).wait(GUID, timeout=15)
+    call = next(steps)
+    assert isinstance(call, Call)
+    assert call.headers == {"Prefer": f"wait={call.hold}"}
+    assert 0 < call.hold <= 15 < call.within <= 15 + SLACK
+    assert isinstance(steps.send(Lost("cut", sent=True)), Pause)
+    again = steps.send(None)
+    assert isinstance(again, Call)
+    assert (again.path, again.headers, again.hold) == (call.path, {}, 0)
+
+
+def test_a_call_that_nobody_waits_long_for_is_given_up() -> None:
+    timeout = connecting.request_options(Call("GET", "/", hold=20, within=3))["timeout"]
+    assert timeout.as_dict() == {"connect": 3, "read": 3, "write": 3, "pool": 3}
+    timeout = connecting.request_options(Call("GET", "/", hold=20))["timeout"]
+    assert timeout.as_dict() == {"connect": 10, "read": 30, "write": 10, "pool": 10}

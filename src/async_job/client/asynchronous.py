@@ -86,7 +86,8 @@ class AsyncClient:
         return await self._take(self._verbs.get(id))
 
     async def wait(self, id: str, timeout: float | None = None) -> Job:
-        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
+        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, or ``ServerError`` if no server
+        answers by then, and ``JobNotFound``."""
         return await self._take(self._verbs.wait(id, timeout))
 
     @overload

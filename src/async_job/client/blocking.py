@@ -119,7 +119,8 @@ class Client:
         return self._take(self._verbs.get(id))
 
     def wait(self, id: str, timeout: float | None = None) -> Job:
-        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, and ``JobNotFound``."""
+        """The job when it has ended. Raises ``WaitTimeout`` after ``timeout`` seconds, or ``ServerError`` if no server
+        answers by then, and ``JobNotFound``."""
         return self._take(self._verbs.wait(id, timeout))
 
     @overload
@@ -134,6 +135,7 @@ class Client:
         Raises:
             JobFailed, JobCancelled, JobExpired: it ended otherwise.
             WaitTimeout: not within ``timeout`` seconds; the job goes on.
+            ServerError: no server answers by then.
             JobNotFound: there is no such job.
         """
         return self._take(self._verbs.result(id, function, timeout))

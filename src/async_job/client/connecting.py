@@ -67,13 +67,14 @@ def _read_url(url: str) -> tuple[str, str]:
 
 def request_options(call: Call) -> dict[str, Any]:
     """The arguments of ``request`` for a call."""
+    limit = min(TIMEOUT, call.within)
     return {
         "method": call.method,
         "url": call.path,
         "headers": call.headers,
         "params": call.query or None,
         "content": call.body,
-        "timeout": httpx.Timeout(TIMEOUT, read=call.hold + TIMEOUT),
+        "timeout": httpx.Timeout(limit, read=min(call.hold + TIMEOUT, call.within)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Generator, Mapping
@@ -9,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from async_job.errors import ServerError
 
@@ -16,6 +18,8 @@ T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
+SLACK: Final = 2.0
+"""Seconds by which an answer may be late that has to come by some time: a server that is slow is not away."""
 BUSY: Final = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -28,7 +32,8 @@ BUSY: Final = frozenset(
 
 
 class Call(Struct, frozen=True):
-    """A request to send. The server may ``hold`` its answer back for so many seconds."""
+    """A request to send. The server may ``hold`` its answer back for so many seconds; after ``within`` seconds it is of
+    no use any more."""
 
     method: str
     path: str
@@ -36,6 +41,11 @@ class Call(Struct, frozen=True):
     query: dict[str, str] = {}
     body: bytes | None = None
     hold: int = 0
+    within: float = math.inf
+
+    def at_once(self) -> Call:
+        """The same, to be answered without holding back."""
+        return replace(self, headers={name: value for name, value in self.headers.items() if name != "Prefer"}, hold=0)
 
 
 class Pause(Struct, frozen=True):
@@ -68,23 +78,25 @@ Steps: TypeAlias = Generator[Call | Pause, Any, T]
 """``Reply | Lost`` is sent back for a call and ``None`` for a pause; returns the answer."""
 
 
-def ask(call: Call, url: str, patience: float) -> Steps[Reply]:
+def ask(call: Call, url: str, patience: float, until: float = math.inf) -> Steps[Reply]:
     """Sends the call, which has to be one that can be repeated, until there is a reply that a repetition would not
-    change, or ``patience`` seconds are over.
+    change, or ``patience`` seconds are over, or it is ``until`` by the monotonic clock. When it is repeated, it is not
+    held back: its time has gone on.
 
     Raises:
         ServerError: nothing came back.
     """
-    until = time.monotonic() + patience
+    last = min(until, time.monotonic() + patience)
     repeated = False
     failures = 0
     while True:
-        came: Reply | Lost = yield call
+        within = max(0.0, until - time.monotonic()) + SLACK
+        came: Reply | Lost = yield replace(call.at_once() if failures else call, within=within)
         if isinstance(came, Reply) and came.status not in BUSY:
             return Reply(came.status, came.headers, came.body, repeated)
         failures += 1
         pause = pause_after(came, failures)
-        if time.monotonic() + pause > until:
+        if time.monotonic() + pause > last:
             break
         # Too many requests are turned away unread; who knows with the others.
         repeated = repeated or (came.sent if isinstance(came, Lost) else came.status != HTTPStatus.TOO_MANY_REQUESTS)

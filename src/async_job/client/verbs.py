@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -229,10 +230,11 @@ class Verbs:
                 break
         return found
 
-    def get(self, id: str, hold: int = 0) -> Steps[Job]:
-        """The job as it is, or as it is when it has ended or ``hold`` seconds are over."""
+    def get(self, id: str, hold: int = 0, until: float = math.inf) -> Steps[Job]:
+        """The job as it is, or as it is when it has ended or ``hold`` seconds are over; ``until`` as in ``ask``."""
         headers = {"Prefer": f"wait={hold}"} if hold else {}
-        return (yield from self._job((yield from self._ask(Call("GET", job_path(id), headers, hold=hold))), id))
+        reply = yield from self._ask(Call("GET", job_path(id), headers, hold=hold), until)
+        return (yield from self._job(reply, id))
 
     def changed(self, id: str, version: int, hold: int = HOLD) -> Steps[Job | None]:
         """The job as soon as its version is another; ``None``: not within ``hold`` seconds."""
@@ -241,31 +243,32 @@ class Verbs:
         return None if reply.status == HTTPStatus.NOT_MODIFIED else (yield from self._job(reply, id))
 
     def wait(self, id: str, timeout: float | None) -> Steps[Job]:
-        """The job when it has ended, by one long poll after the other, or by asking now and then where many wait."""
-        now = time.monotonic()
-        until = None if timeout is None else now + timeout
+        """The job when it has ended."""
+        return self._wait(id, timeout, _after(timeout))
+
+    def _wait(self, id: str, timeout: float | None, until: float) -> Steps[Job]:
+        """By one long poll after the other, or by asking now and then where many wait."""
         with self._waits.one() as wait:
             while True:
-                hold = HOLD if until is None else max(0, min(HOLD, int(until - now)))
-                if not self._waits.may_hold(wait):
-                    hold = 0
-                job = yield from self.get(id, hold)
+                asked = time.monotonic()
+                hold = max(0, int(min(HOLD, until - asked))) if self._waits.may_hold(wait) else 0
+                job = yield from self.get(id, hold, until)
                 if job.done:
                     return job
-                asked, now = now, time.monotonic()
-                if until is not None and now >= until:
+                now = time.monotonic()
+                if now >= until:
                     raise not_within(job, timeout)
                 # There is no whole second left to wait, it is not this one's turn, or the server does not hold back.
                 if now - asked < hold or hold == 0:
-                    yield Pause(self._waits.pause if until is None else min(self._waits.pause, until - now))
-                    now = time.monotonic()
+                    yield Pause(min(self._waits.pause, until - now))
 
     def result(self, id: str, function: JobFunction[..., Any, Any] | None, timeout: float | None) -> Steps[Any]:
         """The ended job's result, as the function says, or as plain JSON."""
-        job = yield from self.wait(id, timeout)
+        until = _after(timeout)
+        job = yield from self._wait(id, timeout, until)
         if job.state is State.SUCCEEDED and job.result == b"null":
             # A job's JSON does not tell a result that is null from one that is gone; this does.
-            reply = yield from self._ask(Call("GET", f"{job_path(id)}/result"))
+            reply = yield from self._ask(Call("GET", f"{job_path(id)}/result"), until)
             if reply.status == HTTPStatus.GONE:
                 raise NoResult(f"the result of job {id} is no longer kept", job)
             if not reply.is_good:
@@ -326,8 +329,8 @@ class Verbs:
         """The events of the job, after the one of that id."""
         return Following(self._url, id, job_path(id), after, self._patience)
 
-    def _ask(self, call: Call) -> Steps[Reply]:
-        return ask(call, self._url, self._patience)
+    def _ask(self, call: Call, until: float = math.inf) -> Steps[Reply]:
+        return ask(call, self._url, self._patience, until)
 
     def _job(self, reply: Reply, id: str = "") -> Steps[Job]:
         if not reply.is_good:
@@ -346,6 +349,11 @@ class Verbs:
         if problem.code in CONFLICTS:
             return CONFLICTS[problem.code](problem.detail, (yield from self._readable([id])).get(id))
         return error_of(problem, status, self._url, id)
+
+
+def _after(timeout: float | None) -> float:
+    """When so many seconds are over, by the monotonic clock."""
+    return math.inf if timeout is None else time.monotonic() + timeout
 
 
 def _not_all(error: ServerError | StoreError, answered: int, all: int, key: str) -> ServerError | StoreError:
