@@ -131,6 +131,8 @@ def _known(name: str, origin: str, *, variable: bool = False) -> str:
 def _checked(found: Found) -> Any:
     setting = described()[found.name]
     value = found.value
+    if isinstance(value, str) and not _is_text(value):
+        raise SettingsError(f"{setting.name} ({found.origin}) is no UTF-8; it has to be {setting.allowed}")
     if found.name == "queues" and isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
     if setting.unit == "bytes" and isinstance(value, str):
@@ -145,6 +147,15 @@ def _checked(found: Found) -> Any:
     if found.name == "store":
         check_url(checked, name=f"store ({found.origin})")
     return checked
+
+
+def _is_text(value: str) -> bool:
+    """Python has what is no UTF-8 in a variable as half surrogate pairs."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(setting: Setting, found: Found) -> SettingsError:

@@ -1,5 +1,6 @@
 """Where settings come from, which source wins, and what is said about a wrong one."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -224,6 +225,13 @@ def test_what_is_wrong_is_named_with_its_origin_and_what_is_allowed(
     assert [part for part in said if part not in message] == [], message
     assert "cret" not in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["lease", "host", "store", "queues", "max_body", "log_level"])
+def test_a_variable_that_is_no_text_is_named(tmp_path: Path, name: str) -> None:
+    variable = described()[name].variable
+    with pytest.raises(SettingsError, match=rf"^{name} \({variable}\) is no UTF-8; it has to be "):
+        load_in(tmp_path, environ={variable: os.fsdecode(b"sqlite:///\xff")})
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
