@@ -150,13 +150,13 @@ class JobTester:
         type = function.type if isinstance(function, JobFunction) else function
         return [job for job in self._all() if type is None or job.type == type]
 
-    def assert_submitted(self, function: AnyFunction | str, **expected: Any) -> Job:
+    def assert_submitted(self, function: AnyFunction | str, /, **expected: Any) -> Job:
         """The first job of the function whose input has these values among its own.
 
         Raises:
             AssertionError: there is none; the message shows what was submitted instead.
         """
-        wanted = msgspec.to_builtins(expected, enc_hook=_to_builtins)
+        wanted = msgspec.to_builtins(expected, str_keys=True, enc_hook=_to_builtins)
         for job in self.submitted(function):
             given = msgspec.json.decode(job.input)
             if all(name in given and given[name] == value for name, value in wanted.items()):

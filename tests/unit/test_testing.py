@@ -236,3 +236,16 @@ def test_afterwards_everything_is_as_it_was() -> None:
 
 async def _count(other: Jobs) -> int:
     return len((await other.find()).jobs)
+
+
+async def test_inputs_are_compared_as_json_has_them_whatever_they_are_called() -> None:
+    jobs = Jobs()
+
+    @jobs.job
+    async def weigh(function: dict[int, str], self: int) -> None: ...
+
+    with JobTester(jobs) as tester:
+        await weigh.submit({1: "one"}, 2)
+        tester.assert_submitted(weigh, function={1: "one"}, self=2)
+        with pytest.raises(AssertionError, match=r"no job weigh\(function=\{'1': 'two'\}\) was submitted"):
+            tester.assert_submitted(weigh, function={1: "two"})
