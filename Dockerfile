@@ -2,7 +2,8 @@
 #
 #   docker run --init --rm -p 127.0.0.1:5079:5079 -v async-job:/data async-job
 #
-# To serve jobs of your own, start from it: FROM async-job, COPY app.py ./, CMD ["serve", "app:jobs"].
+# To serve jobs of your own, start from it: FROM async-job, COPY app.py ./, CMD ["serve", "app:jobs"]. What they need is
+# installed in between as another user: USER root, RUN pip install …, USER app.
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 \

@@ -4,6 +4,8 @@ async-job serve thumbnails:jobs
 """
 
 import asyncio
+import hashlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,7 +48,9 @@ async def album(context: Context, folder: str, into: str) -> Album:
     async def one(path: Path) -> None:
         # When its worker dies, the album runs again, as the same job: under these keys it finds the thumbnail jobs that
         # are still under way, instead of starting them twice.
-        started = await thumbnail.with_options(unique_key=f"{context.job_id}/{path.name}").submit(str(path), into)
+        # A name may be longer than a key, and have characters that no key may have.
+        name = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+        started = await thumbnail.with_options(unique_key=f"{context.job_id}/{name}").submit(str(path), into)
         try:
             done.append(await started.result())
         except NoResult as ended:

@@ -77,7 +77,8 @@ class JobFunction(Generic[P, R, C]):
 
         Raises:
             InvalidInput: an argument does not fit its annotation; nothing was stored.
-            UniqueKeyHeld: a live job has the unique key, and ``on_conflict="reject"`` was given.
+            UniqueKeyHeld: a live job has the unique key, and ``on_conflict`` is ``reject``, or ``replace`` and the job
+                runs already.
             StoreError: the store cannot take it.
         """
         return await self._jobs.submit(self, self.input.encode(args, dict(kwargs)), self._options)

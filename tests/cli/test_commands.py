@@ -251,7 +251,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_job(server: Serving) -> None:
         waiting.send_signal(signal.SIGINT)
         out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out) == (130, "")
-    assert f"the job goes on: async-job status {id} --watch\n" in err
+    assert f"the job goes on: async-job status {id} --watch --url {server.url}\n" in err
     assert "Traceback" not in err
     assert ask(server, "status", id, "--watch").returncode == 0
 
@@ -349,6 +349,7 @@ def test_findings_of_check_are_exit_code_1(tmp_path: Path, redis_server: Server)
     broken = run_command("check", *store, folder=tmp_path)
     assert broken.returncode == 1
     assert f"{id}: " in broken.stdout
+    assert f"`async-job check --repair --store {redis_server.url}` mends" in broken.stdout
     repaired = run_command("check", "--repair", *store, folder=tmp_path)
     assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (4, "repaired: every job is where it has to be")
     assert run_command("check", "--repair", *store, folder=tmp_path).returncode == 0

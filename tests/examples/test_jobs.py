@@ -116,6 +116,14 @@ async def test_an_album_is_a_job_a_picture_and_one_for_the_sheet(
     assert len(tester.submitted(thumbnails.contact_sheet)) == 1
 
 
+async def test_names_may_be_as_long_as_a_file_system_has_them(tester: JobTester, tmp_path: Path) -> None:
+    name = f"{'n' * 249}\x1b.png"
+    (tmp_path / "pictures").mkdir()
+    Image.linear_gradient("L").save(tmp_path / "pictures" / name)
+    album = await make_album(tester, tmp_path / "pictures", tmp_path / "new")
+    assert ([picture.name for picture in album.pictures], album.failed) == ([name], [])
+
+
 async def test_a_broken_file_is_tried_once(tester: JobTester, folder: Path, tmp_path: Path) -> None:
     await make_album(tester, folder, tmp_path / "new")
     broken = tester.assert_submitted(thumbnails.thumbnail, path=str(folder / "letter.jpg"))

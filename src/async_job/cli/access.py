@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from shlex import quote
 from typing import Any, Final, Literal, Protocol, Self
 
 from async_job.cli.view import JobView
 from async_job.core.query import Query
 from async_job.core.submission import Options
 from async_job.errors import ServerError, StoreUnavailable, UsageError
+from async_job.store.redis.connection_string import masked
 
 DEFAULT_URL: Final = "http://127.0.0.1:5079"
 HOLD: Final = 20
@@ -24,7 +26,9 @@ Verb = Literal["cancel", "retry"]
 
 
 class Access(Protocol):
-    """What the commands ask."""
+    """What the commands ask. ``options``: with what another command gets there, as in `` --store sqlite:///a.db``."""
+
+    options: str
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc_info: object) -> None: ...
@@ -68,12 +72,17 @@ def reach(url: str | None, store: str | None, app: str | None, *, create: bool =
             raise UsageError("--app gives the functions for --store; a server has its own")
         # A key is no option: what a command is called with can be seen by everybody on the machine.
         api_key = os.environ.get("ASYNC_JOB_API_KEY") or None
-        return ServerAccess(url or os.environ.get("ASYNC_JOB_URL") or DEFAULT_URL, api_key)
+        return ServerAccess(url or os.environ.get("ASYNC_JOB_URL") or DEFAULT_URL, api_key, given(url=url))
     if url is not None:
         raise UsageError("give --url or --store, not both")
     from async_job.cli.store_access import StoreAccess, lasting_jobs
 
-    return StoreAccess(lasting_jobs(store, app, create=create))
+    return StoreAccess(lasting_jobs(store, app, create=create), given(store=store, app=app))
+
+
+def given(**options: str | None) -> str:
+    """Options as they can be typed again, without passwords."""
+    return "".join(f" --{name} {quote(masked(text))}" for name, text in options.items() if text is not None)
 
 
 async def follow(access: Access, id: str) -> AsyncIterator[JobView]:

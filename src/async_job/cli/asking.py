@@ -44,7 +44,8 @@ async def submit(
         except NotAllowed as error:
             raise NotAllowed(f"job {id} is started, but cannot be waited for: {error}") from error
         except asyncio.CancelledError:
-            print(f"no longer waiting; the job goes on: async-job status {id} --watch", file=sys.stderr)
+            again = f"async-job status {id} --watch{access.options}"
+            print(f"no longer waiting; the job goes on: {again}", file=sys.stderr)
             raise
     succeeded = job.state == "succeeded"
     if as_json:

@@ -13,9 +13,9 @@ EX_FINDINGS: Final = 1
 EX_REPAIRED: Final = 4
 
 
-async def check(jobs: Jobs, *, repair: bool) -> int:
+async def check(jobs: Jobs, options: str, *, repair: bool) -> int:
     """Prints what is not as promised, and mends it if it is to. Returns the exit code: 0 if there was nothing, 1 if
-    there is something, 4 if all of it was mended."""
+    there is something, 4 if all of it was mended. ``options``: those that the store was named by."""
     async with jobs:
         store = await jobs.store()
         health, findings = await store.health(), await store.check()
@@ -26,7 +26,7 @@ async def check(jobs: Jobs, *, repair: bool) -> int:
             return 0
         print(_counted(findings))
         if not repair:
-            print("`async-job check --repair` mends what can be told from the jobs themselves")
+            print(f"`async-job check --repair{options}` mends what can be told from the jobs themselves")
             return EX_FINDINGS
         await store.repair()
         left = await store.check()

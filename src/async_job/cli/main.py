@@ -65,8 +65,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 a job failed, 2 wrong usage, 3 server or store unreachable, "
-    "4 repaired by `check --repair`, 74 the output cannot be written.",
+    epilog="Exit codes: 0 fine, 1 a job failed, was cancelled or expired, or `check` found something, 2 wrong usage, "
+    "3 server or store unreachable, 4 repaired by `check --repair`, 74 the output cannot be written, 130 interrupted, "
+    "141 the reader of the output has gone.",
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
@@ -353,9 +354,10 @@ def check(
     async-job check --store redis://localhost:6379 --repair
     """
     from async_job.cli import checking
+    from async_job.cli.access import given
     from async_job.cli.store_access import lasting_jobs
 
-    return asyncio.run(checking.check(lasting_jobs(store, app), repair=repair))
+    return asyncio.run(checking.check(lasting_jobs(store, app), given(store=store, app=app), repair=repair))
 
 
 @app.command()

@@ -30,7 +30,8 @@ class Listed(Struct):
 class ServerAccess:
     """Over HTTP, as a client, but each question is asked once, and a job is kept as it was sent."""
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
+    def __init__(self, url: str, api_key: str | None = None, options: str = "") -> None:
+        self.options = options
         self._url = url.rstrip("/")
         self._has_key = api_key is not None
         self._client = httpx.AsyncClient(**client_options(url, api_key))

@@ -65,7 +65,8 @@ def lasting_jobs(store: str | None, app: str | None, *, create: bool = False) ->
 class StoreAccess:
     """With the functions of ``jobs``."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, options: str = "") -> None:
+        self.options = options
         self._jobs = jobs
 
     async def __aenter__(self) -> Self:
