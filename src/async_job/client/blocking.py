@@ -36,7 +36,7 @@ class Client:
     ...     client.submit("demo", {"seconds": 2}).result()
 
     Can be used by several threads at once. ``patience``: seconds for which a call is repeated that the server did not
-    answer or was too busy for; nothing is done twice by that.
+    answer or was too busy for; no job is made twice by that.
 
     Raises:
         UsageError: the URL is none of a server.
@@ -146,6 +146,8 @@ class Client:
 
     def retry(self, id: str) -> Job:
         """Runs a failed, cancelled or expired job again, under the same id.
+
+        If the answer is lost, and the job fails again before the call is repeated, it is retried twice.
 
         Raises:
             NotRetryable: it is live or has succeeded.
