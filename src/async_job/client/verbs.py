@@ -236,12 +236,6 @@ class Verbs:
         reply = yield from self._ask(Call("GET", job_path(id), headers, hold=hold), until)
         return (yield from self._job(reply, id))
 
-    def changed(self, id: str, version: int, hold: int = HOLD) -> Steps[Job | None]:
-        """The job as soon as its version is another; ``None``: not within ``hold`` seconds."""
-        headers = {"Prefer": f"wait={hold}", "If-None-Match": f'"{version}"'}
-        reply = yield from self._ask(Call("GET", job_path(id), headers, hold=hold))
-        return None if reply.status == HTTPStatus.NOT_MODIFIED else (yield from self._job(reply, id))
-
     def wait(self, id: str, timeout: float | None) -> Steps[Job]:
         """The job when it has ended."""
         return self._wait(id, timeout, _after(timeout))
