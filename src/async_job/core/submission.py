@@ -95,13 +95,14 @@ def new_job(id: str, defaults: Defaults, input: bytes, options: Options, now: in
             raise InvalidOptions("run_at is more than ten years away", "run_at")
     timeout = defaults.timeout if options.timeout is None else options.timeout
     return Job(
-        id=id,
-        type=defaults.type,
-        input=input,
-        state=State.SCHEDULED if ready > now else State.QUEUED,
-        created_at=now,
-        scheduled_for=ready,
-        updated_at=now,
+        # By name, too, these would be more than fifteen, for which Python makes a dictionary first.
+        id,
+        defaults.type,
+        input,
+        State.SCHEDULED if ready > now else State.QUEUED,
+        now,
+        ready,
+        now,
         queue=options.queue or defaults.queue,
         priority=options.priority,
         max_attempts=options.max_attempts or defaults.max_attempts,

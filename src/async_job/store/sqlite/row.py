@@ -19,23 +19,25 @@ COLUMNS: Final = (
 )  # fmt: skip
 """Every field of a job has a column of its name; those that hold JSON are NULL when they are empty."""
 
+SUBMITTED: Final = (
+    "id", "type", "queue", "state", "priority", "created_at", "scheduled_for", "updated_at", "max_attempts",
+    "max_crashes", "suspect", "timeout", "start_by", "unique_key", "owner", "webhook", "labels", "input",
+)  # fmt: skip
+"""What a submit can set; the rest is the same for all new jobs, and only changes write it."""
+
 DELIVERY_COLUMNS: Final = Delivery.__struct_fields__
 
 STATES: Final = {str(state): state for state in State}
 
 
 def row_of(job: Job) -> tuple[Any, ...]:
-    """What goes into ``COLUMNS``. Written out, because it runs for every job."""
+    """What goes into ``SUBMITTED``. Written out, because it runs for every job."""
     return (
-        job.id, job.type, job.queue, job.state, job.reason, job.version, job.priority, job.created_at,
-        job.scheduled_for, job.updated_at, job.attempt, job.max_attempts, job.failures, job.max_crashes, job.crashes,
-        job.suspect, job.token, job.timeout, job.start_by, job.started_at, job.finished_at, job.kept_until,
-        job.cancel_requested_at, job.unique_key, job.owner, job.webhook, job.life, job.logged,
+        job.id, job.type, job.queue, job.state, job.priority, job.created_at, job.scheduled_for, job.updated_at,
+        job.max_attempts, job.max_crashes, job.suspect, job.timeout, job.start_by, job.unique_key, job.owner,
+        job.webhook,
         codec.encode(job.labels).decode() if job.labels else None,
-        codec.encode(job.progress).decode() if job.progress else None,
-        codec.encode(job.error).decode() if job.error else None,
-        codec.encode(job.attempts).decode() if job.attempts else None,
-        job.input, job.result,
+        job.input,
     )  # fmt: skip
 
 
@@ -46,42 +48,18 @@ def job_of(row: tuple[Any, ...]) -> Job:
         failures, max_crashes, crashes, suspect, token, timeout, start_by, started_at, finished_at, kept_until,
         cancel_requested_at, unique_key, owner, webhook, life, logged, labels, progress, error, attempts, input, result,
     ) = row  # fmt: skip
+    # By place, in the order of the fields.
     return Job(
-        id=id,
-        type=type,
-        input=input,
-        state=STATES[state],
-        created_at=created_at,
-        scheduled_for=scheduled_for,
-        updated_at=updated_at,
-        reason=reason,
-        version=version,
-        queue=queue,
-        priority=priority,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        failures=failures,
-        max_crashes=max_crashes,
-        crashes=crashes,
-        suspect=bool(suspect),
-        token=token,
-        timeout=timeout,
-        start_by=start_by,
-        started_at=started_at,
-        finished_at=finished_at,
-        kept_until=kept_until,
-        cancel_requested_at=cancel_requested_at,
-        unique_key=unique_key,
-        owner=owner,
-        webhook=webhook,
-        life=life,
-        logged=logged,
-        labels=codec.decode_labels(labels) if labels else {},
-        progress=codec.decode_progress(progress) if progress else None,
-        result=result,
-        error=codec.decode_error(error) if error else None,
-        attempts=codec.decode_attempts(attempts) if attempts else (),
-    )
+        id, type, input, STATES[state], created_at, scheduled_for, updated_at, reason, version, queue, priority,
+        attempt, max_attempts, failures, max_crashes, crashes, bool(suspect), token, timeout, start_by, started_at,
+        finished_at, kept_until, cancel_requested_at, unique_key, owner, webhook,
+        codec.decode_labels(labels) if labels else {},
+        codec.decode_progress(progress) if progress else None,
+        result,
+        codec.decode_error(error) if error else None,
+        codec.decode_attempts(attempts) if attempts else (),
+        life, logged,
+    )  # fmt: skip
 
 
 def values_of(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from async_job.core.job import FINISHED, State
-from async_job.store.sqlite.row import COLUMNS, DELIVERY_COLUMNS
+from async_job.store.sqlite.row import COLUMNS, DELIVERY_COLUMNS, SUBMITTED
 
+ROW: Final = re.compile(r"(?<=VALUES )\([^)]*\)")
 HEADING: Final = re.compile(r"^-- : ([^—\n]+?)(?: — .*)?$", re.MULTILINE)
 
 
@@ -28,7 +29,7 @@ def _statements() -> dict[str, str]:
         method = file.name.removesuffix(".sql")
         _, *parts = HEADING.split(file.read_text(encoding="utf-8"))
         for name, text in zip(parts[::2], parts[1::2], strict=True):
-            for prefix, columns in (("", COLUMNS), ("delivery_", DELIVERY_COLUMNS)):
+            for prefix, columns in (("", COLUMNS), ("submitted_", SUBMITTED), ("delivery_", DELIVERY_COLUMNS)):
                 text = text.replace(f"{{{prefix}columns}}", ", ".join(columns))
                 text = text.replace(f"{{{prefix}places}}", ", ".join("?" * len(columns)))
             statements[f"{method}.{name}"] = text.strip()
@@ -41,8 +42,7 @@ SQL: Final = _statements()
 @cache
 def submit(jobs: int) -> str:
     """The insert of so many jobs."""
-    row = f"({', '.join('?' * len(COLUMNS))})"
-    return SQL["submit.insert"].replace("{rows}", ", ".join([row] * jobs))
+    return ROW.sub(lambda row: ", ".join([row[0]] * jobs), SQL["submit.insert"])
 
 
 @cache

@@ -1,5 +1,6 @@
--- : insert — of some jobs at once
-INSERT INTO jobs ({columns}) VALUES {rows} ON CONFLICT DO NOTHING RETURNING id;
+-- : insert — of one job, or of some at once, a row for each
+INSERT INTO jobs ({submitted_columns}, reason, version, attempt, failures, crashes)
+VALUES ({submitted_places}, 'submitted', 1, 0, 0, 0) ON CONFLICT DO NOTHING RETURNING id;
 
 -- : holder — the live job that holds the unique key
 SELECT id FROM jobs WHERE type = ? AND unique_key = ? AND unique_key IS NOT NULL AND finished_at IS NULL;
