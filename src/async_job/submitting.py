@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -59,28 +58,26 @@ async def submit_all(
 ) -> list[Accepted | AsyncJobError]:
     """Stores a job for each request; one answer each, in order. What is wrong with one does not hold up the others."""
     now = store.now()
-    wrong: Iterable[AsyncJobError | None] = repeat(None)
+    made = [_make(request, now) for request in requests]
     targets = [request.options.webhook for request in requests]
     if targets.count(None) < len(targets):
         wrong = await check_targets(store, targets, settings)
-    made: list[Job | AsyncJobError] = []
+        made = [error or job for error, job in zip(wrong, made, strict=True)]
     jobs: list[Job] = []
     keys: list[IdempotencyKey | None] = []
-    for request, error in zip(requests, wrong, strict=False):
-        job = error or _make(request, now)
-        made.append(job)
+    for n, job in enumerate(made):
         if isinstance(job, Job):
             jobs.append(job)
-            keys.append(request.key)
+            keys.append(requests[n].key)
     stored = iter(await store.submit(jobs, keys))
     answers: list[Accepted | AsyncJobError] = []
-    for request, job in zip(requests, made, strict=True):
+    for n, job in enumerate(made):
         if isinstance(job, AsyncJobError):
             answers.append(job)
         elif (submitted := next(stored)).created:
             answers.append(Accepted(submitted.id, job))
         else:
-            answers.append(await _not_created(store, request, job, submitted, settings))
+            answers.append(await _not_created(store, requests[n], job, submitted, settings))
     return answers
 
 

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any, Final, cast
 
+from msgspec import Struct
+
 from async_job.core.job import Change
 from async_job.errors import AsyncJobError, StoreBroken, StoreUnavailable
 
@@ -32,18 +34,15 @@ def results(changes: Sequence[Change]) -> list[bytes]:
     return [change.fields["result"] if "result" in change.fields else b"" for change in changes]  # noqa: SIM401
 
 
-class Request:
+class Request(Struct, eq=False):
     """One caller's call of one store method, on its way. ``items`` is how much it adds to the group; ``answers`` are
     what its items have got so far, where they are answered one by one."""
 
-    __slots__ = ("answers", "argument", "future", "items", "method")
-
-    def __init__(self, method: str, argument: Any, items: int, future: asyncio.Future[Any]) -> None:
-        self.method = method
-        self.argument = argument
-        self.items = items
-        self.future = future
-        self.answers: list[Any] = []
+    method: str
+    argument: Any
+    items: int
+    future: asyncio.Future[Any]
+    answers: list[Any] = []
 
     def answer(self, value: Any) -> None:
         if not self.future.done():

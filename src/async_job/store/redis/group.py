@@ -26,32 +26,30 @@ class Batch:
     def __init__(self, read: Callable[[Any, Any], Any]) -> None:
         self._read = read
         self._shares: list[tuple[Request, Any]] = []
-        self._requests: dict[Request, None] = {}
         self.drafts: dict[Field, Draft] = {}
 
-    def take(self, request: Request, item: Any, draft: Draft) -> bool:
-        """Takes the item if there is room for it. No job comes twice in one batch, for a script looks at all before it
-        writes."""
+    def take(self, request: Request, n: int, draft: Draft) -> bool:
+        """Takes the request's item of this place if there is room for it. No job comes twice in one batch, for a script
+        looks at all before it writes."""
         if draft[0] in self.drafts or len(self.drafts) == BATCH:
             return False
         self.drafts[draft[0]] = draft
-        self._shares.append((request, item))
-        self._requests[request] = None
+        self._shares.append((request, request.argument[n]))
         return True
 
     def settle(self, reply: list[Any]) -> None:
         for (request, item), answer in zip(self._shares, reply, strict=True):
+            answers = request.answers
             try:
-                request.answers.append(self._read(item, answer))
+                answers.append(self._read(item, answer))
             except StoreBroken as error:
                 # It can no longer have all its answers; the others do.
                 request.fail(error)
-        for request in self._requests:
-            if len(request.answers) == len(request.argument):
-                request.answer(request.answers)
+            if len(answers) == len(request.argument):
+                request.answer(answers)
 
     def fail(self, error: BaseException) -> None:
-        for request in self._requests:
+        for request, _ in self._shares:
             request.fail(error)
 
 
@@ -67,11 +65,11 @@ def merge(
             # None of this request's items is written, and nobody else fails.
             request.fail(UsageError(f"only Unicode text can be stored, without half surrogate pairs ({error})"))
             continue
-        for item, drafted in zip(request.argument, drafts, strict=True):
-            if not batch.take(request, item, drafted):
+        for n, drafted in enumerate(drafts):
+            if not batch.take(request, n, drafted):
                 yield batch
                 batch = Batch(read)
-                batch.take(request, item, drafted)
+                batch.take(request, n, drafted)
     if batch.drafts:
         yield batch
 

@@ -7,6 +7,7 @@ expiry) and ``data``, the original's word for the state, written in the same com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -91,6 +92,8 @@ SUBMITTED: Final = {
     )
 }
 """What a submit can set; only changes write the rest."""
+submitted_values: Final = attrgetter(*SUBMITTED)
+USUALLY_SUBMITTED: Final = tuple(SUBMITTED.values())
 
 USUAL_REASON: Final = {
     State.SCHEDULED: "submitted",
@@ -120,10 +123,11 @@ def encode(job: Job) -> list[Field]:
         fields += ("scheduled_for", job.scheduled_for)
     if job.updated_at != job.created_at:
         fields += ("updated_at", job.updated_at)
-    for name, usual in SUBMITTED.items():
-        value = getattr(job, name)
-        if value != usual:
-            fields += (name, WRITE[name](value) if name in WRITE else value)
+    values = submitted_values(job)
+    if values != USUALLY_SUBMITTED:
+        for (name, usual), value in zip(SUBMITTED.items(), values, strict=True):
+            if value != usual:
+                fields += (name, WRITE[name](value) if name in WRITE else value)
     return fields
 
 
