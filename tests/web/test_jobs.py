@@ -163,6 +163,8 @@ async def test_the_version_is_the_etag(site: Site, jobs: Jobs) -> None:
         assert (answer.status_code, answer.content) == (304, b"")
         assert (answer.headers["etag"], answer.headers["retry-after"]) == (etag, "1")
         assert "content-type" not in answer.headers
+    several = [("If-None-Match", '"0"'), ("Prefer", "wait=0"), ("If-None-Match", etag), ("If-None-Match", '"9"')]
+    assert (await site.get(path, headers=several)).status_code == 304
     await jobs.cancel(id)
     answer = await site.get(path, headers={"If-None-Match": etag})
     assert (answer.status_code, answer.headers["etag"]) == (200, f'"{answer.json()["version"]}"')

@@ -36,6 +36,7 @@ from async_job.web.job_events import JobEvents
 from async_job.web.mounting import located
 from async_job.web.operation import Operation, RequestHeader, Resource
 from async_job.web.problems import Problem, problem_of, request_id
+from async_job.web.request import note_headers
 from async_job.web.schemas import Submission
 from async_job.web.schemas_lists import BatchAnswer, BatchRequest, BulkRequest, JobList, ListQuery
 from async_job.web.schemas_streams import AfterQuery, ChangePage, JobEventsQuery, NewTicket, TicketView
@@ -66,6 +67,7 @@ def make_app(jobs: Jobs, lifespan: Lifespan[object], closing: Closing) -> ASGIAp
             await router(scope, receive, send)
             return
         scope = located(scope)
+        note_headers(scope)
         try:
             guard.check_site(scope)
             await gate.check_host(scope)
@@ -99,6 +101,7 @@ def _about_jobs(jobs: Jobs, rates: Rates, closing: Closing) -> list[Operation]:
     started: dict[int, Any] = {202: JobView, 200: JobView}
     return [
         Operation("POST", "/start-job", original.start_default, "create", {200: str}, request=Any, headers=once),
+        Operation("POST", "/start-job/{type}", original.start, "create", {200: str}, request=Any, headers=once),
         Operation("GET", "/status-job/{id}", original.status, "read", {200: str}),
         Operation("POST", "/v1/jobs", submissions.submit, "create", started, request=Submission, headers=waiting),
         Operation("GET", "/v1/jobs", lists.find, "read", {200: JobList}, query=ListQuery),
@@ -109,7 +112,6 @@ def _about_jobs(jobs: Jobs, rates: Rates, closing: Closing) -> list[Operation]:
             "GET", "/v1/jobs/{id}", single.get, "read", {200: JobView, 304: None}, headers=("If-None-Match", "Prefer")
         ),
         Operation("DELETE", "/v1/jobs/{id}", single.delete, "manage", {204: None}),
-        Operation("POST", "/start-job/{type}", original.start, "create", {200: str}, request=Any, headers=once),
         Operation(
             "POST",
             "/v1/job-types/{type}/jobs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -77,19 +78,23 @@ def _too_large(most: int) -> Problem:
 
 def _check_type(scope: Scope) -> None:
     given = header(scope, b"content-type")
-    media, *parameters = [part.strip().lower() for part in (given or b"").split(b";")]
-    charset = [part for part in parameters if part.startswith(b"charset")]
-    fits = JSON_TYPE.fullmatch(media) and all(CHARSET.fullmatch(part) for part in charset)
     coding = header(scope, b"content-encoding")
     if coding is not None and coding.strip().lower() != b"identity":
         raise Problem(415, "unsupported_content_encoding", "send the body as it is, without Content-Encoding")
-    if not fits:
+    if given is None or not _is_json(given):
         is_said = "has no Content-Type" if given is None else f"is {given[:200].decode('latin-1')}"
         detail = (
             f"the body {is_said}, and has to be JSON in UTF-8: add -H 'Content-Type: application/json' "
             "(curl's -d sends a form)"
         )
         raise Problem(415, "unsupported_media_type", detail)
+
+
+@lru_cache(maxsize=128)
+def _is_json(content_type: bytes) -> bool:
+    media, *parameters = [part.strip().lower() for part in content_type.split(b";")]
+    charset = [part for part in parameters if part.startswith(b"charset")]
+    return JSON_TYPE.fullmatch(media) is not None and all(CHARSET.fullmatch(part) for part in charset)
 
 
 def _check_syntax(body: bytes) -> None:

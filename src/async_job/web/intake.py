@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from starlette.types import Scope
@@ -33,9 +33,9 @@ class Intake:
             return None
         return idempotency_key(scope, given, route, body, (await self._jobs.store()).now())
 
-    async def refusals(self, wanted: Mapping[str, int]) -> dict[str, Problem]:
+    def refusals(self, wanted: Mapping[str, int]) -> Awaitable[dict[str, Problem]]:
         """The problem of each queue that does not take so many more jobs."""
-        return await self._admission.refusals(wanted)
+        return self._admission.refusals(wanted)
 
     def known(self, type: str) -> str:
         """A job type that is named in a path. Raises a problem if there is none."""

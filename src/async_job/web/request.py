@@ -9,18 +9,26 @@ from starlette.types import Scope
 
 from async_job.errors import JobNotFound
 
+HEADERS: Final = "async_job.headers"
 WAIT: Final = re.compile(rb'wait\s*=\s*"?(\d{1,9})"?', re.IGNORECASE)
 GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def note_headers(scope: Scope) -> None:
+    """Notes the headers by their names, for ``header``. Several of one name are joined by commas, as HTTP says."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    found = dict(headers)
+    if len(found) < len(headers):
+        values: dict[bytes, list[bytes]] = {name: [] for name in found}
+        for name, value in headers:
+            values[name].append(value)
+        found = {name: b", ".join(several) for name, several in values.items()}
+    scope[HEADERS] = found
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The header's value; several of one name are joined by commas, as HTTP says. ``name`` in lower case."""
-    found: bytes | None = None
-    for key, value in scope["headers"]:
-        if key == name:
-            if found is not None:
-                return b", ".join(value for key, value in scope["headers"] if key == name)
-            found = value
+    """The header's value. ``name`` in lower case."""
+    found: bytes | None = scope[HEADERS].get(name)
     return found
 
 
