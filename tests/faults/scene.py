@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from async_job.core.job import State
-from async_job.errors import StoreError
+from async_job.errors import StoreError, StoreUnavailable
 from async_job.settings import Settings
 from async_job.store.open import make_store
 from faults.result import RowResult, percentiles
@@ -105,7 +106,15 @@ class Scene:
     async def client(self, url: str = "") -> AsyncIterator[Client]:
         """A client with a store of its own in this process."""
         store = make_store(url or self.url)
-        await store.open()
+        give_up = time.monotonic() + self.scale.patience
+        while True:
+            try:
+                await store.open()
+                break
+            except StoreUnavailable:
+                # What is to be shown is not that a store can be opened while everything else is busy.
+                if time.monotonic() > give_up:
+                    raise
         try:
             yield Client(store, self.history, self.scale.patience)
         finally:
