@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from async_job.core.job import FINISHED, Job
-from async_job.errors import StoreError, StoreUnavailable
+from async_job.errors import StoreBroken, StoreError, StoreUnavailable
 from async_job.logs import get_logger
 from async_job.store.protocol import Entry, Store
 
@@ -126,9 +126,24 @@ class Watcher:
         watched = [id for id in ids if id in self._waiting]
         if not watched:
             return
-        for id, job in zip(watched, await self._store.get(watched), strict=True):
+        try:
+            jobs = await self._store.get(watched)
+        except StoreBroken as error:
+            await self._look_apart(watched, error)
+            return
+        for id, job in zip(watched, jobs, strict=True):
             for waiter in self._waiting.get(id, []):
                 waiter.look(job)
+
+    async def _look_apart(self, ids: list[str], error: StoreBroken) -> None:
+        """Who waits for a job that cannot be read is told so, and nobody else."""
+        if len(ids) > 1:
+            for id in ids:
+                await self._look([id])
+            return
+        for waiter in self._waiting.get(ids[0], []):
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
 
     def _tell(self) -> None:
         """Wakes those who wait for any change."""

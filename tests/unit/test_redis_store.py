@@ -1,6 +1,5 @@
 """The Redis store beside what all stores do: what it asks of a server, what it keeps there, and what it costs."""
 
-import asyncio
 import logging
 import multiprocessing
 import os
@@ -14,9 +13,9 @@ import redis
 from async_job.clock import ManualClock
 from async_job.core.job import LogLine, State
 from async_job.core.lifecycle import CancelRequested, Retention, RetryRequested, Succeeded, decide
-from async_job.errors import ForkError, SettingsError, StoreBroken, StoreRefused, StoreUnavailable
+from async_job.errors import ForkError, SettingsError, StoreRefused, StoreUnavailable
 from async_job.store.codec import LogLimits
-from async_job.store.protocol import Beat, Finding, Index
+from async_job.store.protocol import Beat, Finding
 from async_job.store.redis.server import ServerFacts, demand
 from async_job.store.redis.store import RedisStore
 from support.jobs import HOUR, LEASE, change, claim, full_job, make_job, make_worker, run, submit, tell
@@ -235,27 +234,6 @@ class TestKeys:
         found = await store.get(["text", "a", "cached", "\udc80"])
         assert [job and job.id for job in found] == [None, "a", None, None]
         assert {finding.id for finding in await store.check()} == {"text", "cached"}
-
-    async def test_a_damaged_record_is_told(self, store: RedisStore, client: redis.Redis) -> None:
-        await submit(store, "a")
-        client.hset("async-job:a", "attempt", "many")
-        with pytest.raises(StoreBroken, match="job a cannot be read"):
-            await store.get(["a"])
-
-    async def test_a_damaged_record_fails_only_who_asks_for_it(self, store: RedisStore, client: redis.Redis) -> None:
-        """Whatever it is that goes with it in one group."""
-        bad, good, _ = await submit(store, "a", "b", "c")
-        client.hset("async-job:a", mapping={"attempt": "many", "state": "running"})
-        index = Index(State.QUEUED, "default")
-        answers: list[Any] = await asyncio.gather(
-            *(store.apply([change(job, CancelRequested(), store.now())]) for job in (bad, good)),
-            *(store.scan(index, None, 1, newest) for newest in (False, True)),
-            *(store.get([id]) for id in ("a", "b")),
-            return_exceptions=True,
-        )
-        assert [isinstance(answer, StoreBroken) for answer in answers] == [True, False] * 3
-        (cancelled,), ((_, newest),), (read,) = answers[1::2]
-        assert (cancelled.state, newest.id, read) == (State.CANCELLED, "c", cancelled)
 
     async def test_an_id_without_a_record_leaves_the_queue(self, store: RedisStore, client: redis.Redis) -> None:
         await submit(store, "a", "b")

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from async_job.core.delivery import Delivery
+from async_job.errors import StoreBroken
 from async_job.store import codec
 from async_job.store.protocol import BATCH
+from async_job.store.readable import readable
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.record import Field, encode_delivery
 from async_job.store.redis.trips import Trips
@@ -46,4 +48,11 @@ class RedisOutbox:
 
 
 def _read(reply: list[Any]) -> list[Delivery]:
-    return [codec.decode_delivery(delivery) for delivery in reply[1:] if delivery is not None]
+    return readable(_delivery, reply[1:])
+
+
+def _delivery(raw: bytes | None) -> Delivery | None:
+    try:
+        return None if raw is None else codec.decode_delivery(raw)
+    except ValueError as error:
+        raise StoreBroken(f"a delivery cannot be read: {error}") from error

@@ -32,6 +32,7 @@ from async_job.store.protocol import (
     Submitted,
     Worker,
 )
+from async_job.store.readable import readable
 from async_job.store.redis import checker, server, transitions
 from async_job.store.redis.administration import RedisAdministration, worker_fields
 from async_job.store.redis.connection_string import parse
@@ -249,8 +250,7 @@ def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
 
 def _jobs(reply: list[Any]) -> list[Job]:
     """Jobs from a reply of the time, then ids with their fields; without those whose record is gone."""
-    jobs = [decode(text(id), fields) for id, fields in reply[1:]]
-    return [job for job in jobs if job is not None]
+    return readable(lambda row: decode(text(row[0]), row[1]), reply[1:])
 
 
 def _places(reply: list[Any]) -> list[tuple[Place, Job]]:

@@ -12,6 +12,7 @@ from msgspec.structs import astuple, replace
 
 from async_job.clock import Clock
 from async_job.core.delivery import Delivery
+from async_job.store.readable import readable
 from async_job.store.sqlite.lane import Call, Methods
 from async_job.store.sqlite.row import delivery_of
 from async_job.store.sqlite.statements import SQL
@@ -69,7 +70,7 @@ class OutboxReader:
         self.methods: Methods = {"deliveries": self.deliveries, "recent": self.recent}
 
     def deliveries(self, job_id: str) -> list[Delivery]:
-        return [delivery_of(row) for row in self._execute(SQL["outbox.deliveries"], (job_id,))]
+        return readable(delivery_of, self._execute(SQL["outbox.deliveries"], (job_id,)))
 
     def recent(self, limit: int) -> list[Delivery]:
-        return [delivery_of(row) for row in self._execute(SQL["outbox.recent"], (limit,))]
+        return readable(delivery_of, self._execute(SQL["outbox.recent"], (limit,)))

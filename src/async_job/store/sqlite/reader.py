@@ -14,6 +14,7 @@ from async_job.core.job import Job, LogLine, State
 from async_job.store import codec
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH, Changes, Counts, Due, Entry, Index, Place
+from async_job.store.readable import readable
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationReader
 from async_job.store.sqlite.connection import connect_reader, translated
@@ -28,6 +29,8 @@ MOST_AHEAD: Final = 1_000
 FIRST: Final = Place(-(2**63), "")
 """Before and after everything: places are compared as 64-bit numbers, then by id."""
 LAST: Final = Place(2**63 - 1, "")
+
+Row = tuple[Any, ...]
 
 
 class Reader:
@@ -113,19 +116,30 @@ class Reader:
         return Counts(states, queued)
 
     def due(self, _: None) -> Due:
-        delivery = self._connection.execute(SQL["outbox.due"], (self._clock.now(), 1)).get
-        return Due(rescuable=any(self.rescuable(1)), overdue=bool(self.overdue(1)), deliveries=delivery is not None)
+        rescuable, forgettable = self._rescuable(1)
+        return Due(
+            rescuable=bool(rescuable) or forgettable,
+            overdue=bool(self._overdue(1)),
+            deliveries=self._connection.execute(SQL["outbox.due"], (self._clock.now(), 1)).get is not None,
+        )
 
     def rescuable(self, limit: int) -> tuple[list[Job], bool]:
         """The jobs, and whether there are workers to forget."""
+        rows, forgettable = self._rescuable(limit)
+        return readable(job_of, rows), forgettable
+
+    def _rescuable(self, limit: int) -> tuple[list[Row], bool]:
         now = self._clock.now()
-        rows = self._connection.execute(SQL["rescuable.rescuable"], {"now": now, "limit": limit})
-        jobs = [job_of(row) for row in rows]
+        rows = self._connection.execute(SQL["rescuable.rescuable"], {"now": now, "limit": limit}).fetchall()
         forgettable = self._connection.execute(SQL["rescuable.forgettable"], {"long_ago": now - FORGET_LAPSED}).get
-        return jobs, forgettable is not None
+        return rows, forgettable is not None
 
     def overdue(self, limit: int) -> list[Job]:
-        return [job_of(row) for row in self._connection.execute(SQL["overdue.overdue"], (self._clock.now(), limit))]
+        return readable(job_of, self._overdue(limit))
+
+    def _overdue(self, limit: int) -> list[Row]:
+        rows: list[Row] = self._connection.execute(SQL["overdue.overdue"], (self._clock.now(), limit)).fetchall()
+        return rows
 
     def changes(self, after: str | None) -> Changes:
         first: int

@@ -9,6 +9,7 @@ from msgspec import convert
 
 from async_job.core.delivery import Delivery
 from async_job.core.job import Job, State
+from async_job.errors import StoreBroken
 from async_job.store import codec
 
 COLUMNS: Final = (
@@ -42,24 +43,27 @@ def row_of(job: Job) -> tuple[Any, ...]:
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
-    """The job that a row of ``COLUMNS`` holds."""
+    """The job that a row of ``COLUMNS`` holds. Raises ``StoreBroken`` when it holds something else."""
     (
         id, type, queue, state, reason, version, priority, created_at, scheduled_for, updated_at, attempt, max_attempts,
         failures, max_crashes, crashes, suspect, token, timeout, start_by, started_at, finished_at, kept_until,
         cancel_requested_at, unique_key, owner, webhook, life, logged, labels, progress, error, attempts, input, result,
     ) = row  # fmt: skip
-    # By place, in the order of the fields.
-    return Job(
-        id, type, input, STATES[state], created_at, scheduled_for, updated_at, reason, version, queue, priority,
-        attempt, max_attempts, failures, max_crashes, crashes, bool(suspect), token, timeout, start_by, started_at,
-        finished_at, kept_until, cancel_requested_at, unique_key, owner, webhook,
-        codec.decode_labels(labels) if labels else {},
-        codec.decode_progress(progress) if progress else None,
-        result,
-        codec.decode_error(error) if error else None,
-        codec.decode_attempts(attempts) if attempts else (),
-        life, logged,
-    )  # fmt: skip
+    try:
+        # By place, in the order of the fields.
+        return Job(
+            id, type, input, STATES[state], created_at, scheduled_for, updated_at, reason, version, queue, priority,
+            attempt, max_attempts, failures, max_crashes, crashes, bool(suspect), token, timeout, start_by, started_at,
+            finished_at, kept_until, cancel_requested_at, unique_key, owner, webhook,
+            codec.decode_labels(labels) if labels else {},
+            codec.decode_progress(progress) if progress else None,
+            result,
+            codec.decode_error(error) if error else None,
+            codec.decode_attempts(attempts) if attempts else (),
+            life, logged,
+        )  # fmt: skip
+    except (ValueError, KeyError) as error:
+        raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error
 
 
 def values_of(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,5 +76,8 @@ def values_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def delivery_of(row: tuple[Any, ...]) -> Delivery:
-    """The delivery that a row of ``DELIVERY_COLUMNS`` holds."""
-    return convert(dict(zip(DELIVERY_COLUMNS, row, strict=True)), Delivery)
+    """The delivery that a row of ``DELIVERY_COLUMNS`` holds. Raises ``StoreBroken`` when it holds something else."""
+    try:
+        return convert(dict(zip(DELIVERY_COLUMNS, row, strict=True)), Delivery)
+    except ValueError as error:
+        raise StoreBroken(f"a delivery cannot be read: {error}") from error

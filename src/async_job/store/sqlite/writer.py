@@ -29,6 +29,7 @@ from async_job.store.protocol import (
     Submitted,
     Worker,
 )
+from async_job.store.readable import readable
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationWriter
 from async_job.store.sqlite.announce import Announcer
@@ -189,7 +190,7 @@ class Writer:
 
     def retire(self, worker: str) -> list[Job]:
         self._execute(SQL["retire.bar"], (worker,))
-        return [job_of(row) for row in self._execute(SQL["retire.held"], (worker,))]
+        return readable(job_of, self._execute(SQL["retire.held"], (worker,)))
 
     def claim(self, argument: tuple[ClaimId, Sequence[str], int]) -> Claimed:
         claim_id, queues, limit = argument
@@ -205,11 +206,11 @@ class Writer:
         if lease_end <= now:
             raise LeaseOver(f"the lease of worker {claim_id.worker} is over")
         promoted, next_due = self._promote(now)
-        jobs = self._start(claim_id.token, queues, limit, now)
-        if promoted or jobs:
+        jobs, started = self._start(claim_id.token, queues, limit, now)
+        if promoted or started:
             self._execute(SQL["claim.remember"], (claim_id.n, enrolment))
-            self._log_changes(promoted + len(jobs))
-            self.ready = self.ready or promoted > len(jobs)
+            self._log_changes(promoted + started)
+            self.ready = self.ready or promoted > started
         else:
             self._idle_claims[enrolment] = claim_id.n
         return Claimed(jobs, next_due)
@@ -217,7 +218,8 @@ class Writer:
     def _claimed_before(self, claim_id: ClaimId, queues: Sequence[str]) -> Claimed:
         rows = self._execute(SQL["claim.again"], (claim_id.worker, claim_id.token))
         places = {queue: place for place, queue in enumerate(queues)}
-        jobs = sorted(map(job_of, rows), key=lambda job: (places.get(job.queue, len(places)), job.rank, job.id))
+        jobs = readable(job_of, rows)
+        jobs.sort(key=lambda job: (places.get(job.queue, len(places)), job.rank, job.id))
         return Claimed(jobs, self._execute(SQL["claim.next_due"]).get)
 
     def _promote(self, now: int) -> tuple[int, int | None]:
@@ -228,17 +230,20 @@ class Writer:
         self._execute(SQL["claim.promote"], {"now": now, "limit": BATCH})
         return self._connection.changes(), self._execute(SQL["claim.next_due"]).get
 
-    def _start(self, token: str, queues: Sequence[str], limit: int, now: int) -> list[Job]:
+    def _start(self, token: str, queues: Sequence[str], limit: int, now: int) -> tuple[list[Job], int]:
+        """The jobs that run from now on, and how many they are, with those that cannot be read."""
         jobs: list[Job] = []
+        started = 0
         for queue in queues:
-            if len(jobs) >= limit:
+            if started >= limit:
                 break
-            values = {"token": token, "queue": queue, "limit": limit - len(jobs), "now": now}
-            started = [job_of(row) for row in self._execute(SQL["claim.start"], values)]
-            if started:
-                self._execute(SQL["claim.count"], (queue, len(started)))
-            jobs += sorted(started, key=lambda job: (job.rank, job.id))
-        return jobs
+            values = {"token": token, "queue": queue, "limit": limit - started, "now": now}
+            rows = self._execute(SQL["claim.start"], values).fetchall()
+            if rows:
+                self._execute(SQL["claim.count"], (queue, len(rows)))
+            jobs += sorted(readable(job_of, rows), key=lambda job: (job.rank, job.id))
+            started += len(rows)
+        return jobs, started
 
     def report(self, beats: Sequence[Beat]) -> list[Answer]:
         return [self._report(beat) for beat in beats]

@@ -5,12 +5,15 @@ local answers = {now}
 for _, id in ipairs(call('ZRANGEBYSCORE', due_deliveries, '-inf', now, 'LIMIT', 0, ARGV[4])) do
   local delivery = call('HGET', deliveries, id)
   if delivery then
-    local later = cjson.decode(delivery)
-    later.due_at = now + ARGV[5]
-    local held = cjson.encode(later)
-    answers[#answers + 1] = held
-    call('HSET', deliveries, id, held)
-    call('ZADD', due_deliveries, later.due_at, id)
+    local due, is_json, later = now + ARGV[5], pcall(cjson.decode, delivery)
+    if is_json and type(later) == 'table' then
+      later.due_at = due
+      delivery = cjson.encode(later)
+      call('HSET', deliveries, id, delivery)
+    end
+    answers[#answers + 1] = delivery
+    -- Whatever it is: what cannot be read must not be in front of the others again.
+    call('ZADD', due_deliveries, due, id)
   else
     call('ZREM', due_deliveries, id)
   end

@@ -1,0 +1,83 @@
+"""A row that cannot be read, as one of a newer version may be, holds up no other job."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from async_job.clock import ManualClock
+from async_job.core.job import State
+from async_job.core.lifecycle import CancelRequested
+from async_job.errors import StoreBroken
+from async_job.store.protocol import Due
+from async_job.store.sqlite.store import SqliteStore
+from async_job.watch import Watcher
+from support.jobs import LEASE, claim, end, make_worker, read, submit, tell
+
+pytestmark = pytest.mark.store("sqlite")
+
+
+def execute(folder: Path, statement: str) -> None:
+    shell = apsw.Connection(str(folder / "jobs.db"))
+    shell.execute(statement)
+    shell.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """With jobs of which b and d are damaged."""
+    store = SqliteStore(tmp_path / "jobs.db", clock=ManualClock())
+    await store.open()
+    await submit(store, "a", "b", "c")
+    await submit(store, "d", "e", queue="late", start_by=1)
+    execute(tmp_path, "UPDATE jobs SET labels = '?' WHERE id IN ('b', 'd')")
+    yield store
+    await store.close()
+
+
+async def test_it_is_told_who_asks_for_it(store: SqliteStore) -> None:
+    with pytest.raises(StoreBroken, match="job b cannot be read"):
+        await store.get(["b"])
+
+
+async def test_only_who_waits_for_it_is_told(store: SqliteStore) -> None:
+    watcher = Watcher(store)
+    good, bad = (asyncio.create_task(watcher.wait(id, None, 60.0)) for id in "ab")
+    with pytest.raises(StoreBroken, match="job b cannot be read"):
+        await bad
+    await tell(store, await read(store, "a"), CancelRequested())
+    ended = await good
+    assert ended is not None
+    assert ended.state is State.CANCELLED
+    await watcher.close()
+
+
+async def test_it_is_left_out(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    await store.enroll(make_worker(), LEASE)
+    # The second time it is asked again.
+    for _ in range(2):
+        assert [job.id for job in await claim(store, limit=9)] == ["a", "c"]
+    assert caplog.text.count("left out: job b cannot be read") == 2
+    assert [job.id for job in await store.overdue(9)] == ["e"]
+    assert [job.id for job in await store.retire("w")] == ["a", "c"]
+    assert [job.id for job in await store.rescuable(9)] == ["a", "c"]
+    assert await store.due() == Due(rescuable=True, overdue=True, deliveries=False)
+    counts = await store.counts()
+    assert (counts.states["running"], counts.states["queued"]) == (3, 2)
+
+
+async def test_a_claim_of_nothing_else_goes_on_to_the_next(store: SqliteStore) -> None:
+    await store.enroll(make_worker(), LEASE)
+    assert [[job.id for job in await claim(store, n, limit=1)] for n in (1, 2, 3)] == [["a"], [], ["c"]]
+
+
+async def test_a_delivery_is_left_out_of_lists(
+    store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await end(store, "f", "g", webhook="hook")
+    execute(tmp_path, "UPDATE deliveries SET state = 'odd' WHERE job_id = 'f'")
+    assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["g"]
+    assert await store.outbox.deliveries("f") == []
+    assert caplog.text.count("left out: a delivery cannot be read") == 2
