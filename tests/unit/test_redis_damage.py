@@ -38,6 +38,8 @@ async def test_a_damaged_record_is_told(store: RedisStore, client: redis.Redis) 
     client.hset("async-job:a", "attempt", "many")
     with pytest.raises(StoreBroken, match="job a cannot be read"):
         await store.get(["a"])
+    [finding] = await store.check()
+    assert (finding.id, finding.problem[:16]) == ("a", "cannot be read: ")
 
 
 async def test_a_damaged_record_fails_only_who_asks_for_it(store: RedisStore, client: redis.Redis) -> None:

@@ -38,8 +38,13 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def test_it_is_told_who_asks_for_it(store: SqliteStore) -> None:
-    with pytest.raises(StoreBroken, match="job b cannot be read"):
+    with pytest.raises(StoreBroken, match=r"^job b cannot be read"):
         await store.get(["b"])
+
+
+async def test_check_finds_it(store: SqliteStore) -> None:
+    assert [finding.id for finding in await store.check()] == ["b", "d"]
+    assert {finding.problem[:16] for finding in await store.check()} == {"cannot be read: "}
 
 
 async def test_only_who_waits_for_it_is_told(store: SqliteStore) -> None:

@@ -3,17 +3,22 @@ finds in the same moment."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from itertools import chain
+from typing import Final
 
+from async_job.errors import StoreBroken
 from async_job.store.protocol import Finding
 from async_job.store.redis import scripts
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Link
-from async_job.store.redis.record import Field, text
+from async_job.store.redis.record import READ_BY_KEY, Field, decode, text
 
 PAGE = 64
 """Ids a script call, so that none keeps others waiting."""
 DAY = 24 * 3_600_000
+LOOKED_AT: Final[tuple[bytes, ...]] = tuple(name for name in READ_BY_KEY if name not in (b"input", b"result"))
+"""The fields that can be wrong in themselves; input and result are any JSON, and may be large."""
 STAYS = -1
 """What PTTL answers for a key that does not go by itself."""
 
@@ -27,7 +32,10 @@ async def check(link: Link, keys: Keys, now: int | None, *, repair: bool = False
     indexes += [key async for key in _scan(link, f"{keys.root}claims:*")]
     findings: dict[Finding, None] = {}
     async for ids in _pages(_recorded(link, keys)):
-        findings |= dict.fromkeys(await _ask(link, scripts.call("check", keys, now, (), (how, *ids))))
+        told = await _ask(link, scripts.call("check", keys, now, (), (how, *ids)))
+        known = {finding.id for finding in told}
+        told += await _unreadable(link, keys, [id for id in ids if text(id) not in known])
+        findings |= dict.fromkeys(told)
     # What is missing where it has to be was found by the records; here is what is where it should not be.
     for index in indexes:
         async for ids in _pages(_members(link, "ZSCAN", index)):
@@ -52,6 +60,25 @@ async def _ask(link: Link, command: tuple[Field, ...]) -> list[Finding]:
     _, *flat = (await link.ask(command))[0]
     texts = [text(part) for part in flat]
     return [Finding(id, problem) for id, problem in zip(texts[::2], texts[1::2], strict=True)]
+
+
+async def _unreadable(link: Link, keys: Keys, ids: Sequence[bytes]) -> list[Finding]:
+    """Those with a field that holds something else than it has to."""
+    findings = []
+    reads: list[tuple[Field, ...]] = [("HMGET", keys.jobs.encode() + id, *LOOKED_AT) for id in ids]
+    records = await link.try_ask(*reads)
+    for id, record in zip(ids, records, strict=True):
+        if isinstance(record, StoreBroken):
+            # It came to be no hash at all meanwhile.
+            continue
+        if isinstance(record, BaseException):
+            raise record
+        there = [pair for pair in zip(LOOKED_AT, record, strict=True) if pair[1] is not None]
+        try:
+            decode(text(id), list(chain.from_iterable(there)))
+        except StoreBroken as error:
+            findings.append(Finding(text(id), f"cannot be read: {error.__cause__}"))
+    return findings
 
 
 async def _recorded(link: Link, keys: Keys) -> AsyncIterator[bytes]:

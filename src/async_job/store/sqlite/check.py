@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from async_job.core.job import PRIORITY_STEP
+from async_job.errors import StoreBroken
 from async_job.store.protocol import Finding
 from async_job.store.sqlite.connection import connect_reader, translated
+from async_job.store.sqlite.row import COLUMNS, job_of
 from async_job.store.sqlite.statements import SQL
+
+ROWS: Final = "check.rows"
+ID: Final = COLUMNS.index("id")
 
 
 def check(path: Path) -> list[Finding]:
@@ -18,7 +24,7 @@ def check(path: Path) -> list[Finding]:
         connection = connect_reader(path)
         try:
             connection.execute("BEGIN")
-            return [*_damage(connection, path), *_breaches(connection)]
+            return [*_damage(connection, path), *_breaches(connection), *_unreadable(connection)]
         finally:
             connection.close()
     except apsw.Error as error:
@@ -36,6 +42,17 @@ def _breaches(connection: apsw.Connection) -> list[Finding]:
     return [
         Finding(str(id), name.removeprefix("check."))
         for name, statement in SQL.items()
-        if name.startswith("check.")
+        if name.startswith("check.") and name != ROWS
         for (id,) in connection.execute(statement, {"priority_step": PRIORITY_STEP})
     ]
+
+
+def _unreadable(connection: apsw.Connection) -> list[Finding]:
+    """Jobs with JSON in a field that is none, or another than the field holds."""
+    findings = []
+    for row in connection.execute(SQL[ROWS]):
+        try:
+            job_of(row)
+        except StoreBroken as error:
+            findings.append(Finding(str(row[ID]), f"cannot be read: {error.__cause__}"))
+    return findings

@@ -102,6 +102,8 @@ def translated(error: Exception, path: Path) -> AsyncJobError:
     if isinstance(error, apsw.Error) and is_full(error):
         return StoreFull(f"no room for the store {path} ({error}): free some space on its disk")
     match error:
+        case AsyncJobError():
+            return error
         case apsw.BusyError() | apsw.LockedError():
             return StoreUnavailable(f"{path} is locked by another program: end it, or try again ({error})")
         case apsw.CorruptError() | apsw.NotADBError():

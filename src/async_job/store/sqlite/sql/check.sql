@@ -49,3 +49,8 @@ SELECT coalesce(counted.state, tally.state) || '/' || coalesce(counted.queue, ta
 FROM (SELECT state, queue, count(*) AS n FROM jobs GROUP BY state, queue) AS counted
 FULL JOIN tally ON tally.state = counted.state AND tally.queue = counted.queue
 WHERE coalesce(counted.n, 0) <> coalesce(tally.n, 0);
+
+-- : rows — the jobs in a known state with JSON in them, to be read one by one
+SELECT {columns} FROM jobs
+WHERE (labels IS NOT NULL OR progress IS NOT NULL OR error IS NOT NULL OR attempts IS NOT NULL)
+AND state IN ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired');
