@@ -121,6 +121,9 @@ class Transactions:
             return self._refusal
         try:
             return self._methods[request.method](request.argument)
+        except StoreBroken:
+            # A record that cannot be read is met in the middle, and what was written before it is taken back.
+            raise
         except AsyncJobError as refusal:
             return refusal
 
