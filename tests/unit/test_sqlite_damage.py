@@ -14,7 +14,7 @@ from async_job.errors import StoreBroken
 from async_job.store.protocol import Due
 from async_job.store.sqlite.store import SqliteStore
 from async_job.watch import Watcher
-from support.jobs import LEASE, claim, end, make_worker, read, submit, tell
+from support.jobs import LEASE, change, claim, end, make_worker, read, submit, tell
 
 pytestmark = pytest.mark.store("sqlite")
 
@@ -71,6 +71,20 @@ async def test_it_is_left_out(store: SqliteStore, caplog: pytest.LogCaptureFixtu
     assert await store.due() == Due(rescuable=True, overdue=True, deliveries=False)
     counts = await store.counts()
     assert (counts.states["running"], counts.states["queued"]) == (3, 2)
+
+
+async def test_a_write_that_meets_it_is_taken_back_whole(store: SqliteStore, tmp_path: Path) -> None:
+    """Whoever asked for it is told of no part of it, and may ask for the parts again."""
+    [ended] = await end(store, "ended")
+    with pytest.raises(StoreBroken, match="job b cannot be read"):
+        await store.delete(["ended", "b"])
+    assert await store.get(["ended"]) == [ended]
+
+    a, b = await submit(store, "g", "h")
+    execute(tmp_path, "UPDATE jobs SET labels = '?', version = version + 1 WHERE id = 'h'")
+    with pytest.raises(StoreBroken, match="job h cannot be read"):
+        await store.apply([change(job, CancelRequested(), store.now()) for job in (a, b)])
+    assert await store.get(["g"]) == [a]
 
 
 async def test_a_claim_of_nothing_else_goes_on_to_the_next(store: SqliteStore) -> None:
