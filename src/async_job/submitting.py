@@ -10,7 +10,15 @@ from msgspec import Struct
 from async_job.core.job import Job, State
 from async_job.core.lifecycle import CancelRequested, Retention, decide
 from async_job.core.submission import NO_OPTIONS, OnConflict, Options, new_job, owned_key
-from async_job.errors import AlreadyFinished, AsyncJobError, JobNotFound, KeyReused, StoreUnavailable, UniqueKeyHeld
+from async_job.errors import (
+    AlreadyFinished,
+    AsyncJobError,
+    JobNotFound,
+    KeyReused,
+    StoreBroken,
+    StoreUnavailable,
+    UniqueKeyHeld,
+)
 from async_job.ids import new_id
 from async_job.settings import Settings
 from async_job.store.protocol import IdempotencyKey, Store, Submitted
@@ -110,9 +118,13 @@ async def _not_created(
         return KeyReused(submitted.id)
     if submitted.replayed or request.options.on_conflict == OnConflict.RETURN_EXISTING:
         return Accepted(submitted.id, None, submitted.replayed)
-    [holder] = await store.get([submitted.id])
-    if request.options.on_conflict == OnConflict.REPLACE:
-        return await _replace(store, request, job, holder, settings.retention)
+    try:
+        [holder] = await store.get([submitted.id])
+        if request.options.on_conflict == OnConflict.REPLACE:
+            return await _replace(store, request, job, holder, settings.retention)
+    except StoreBroken as error:
+        # The holder cannot be read, which is no answer for those that were stored.
+        return error
     if holder is None:
         return JobNotFound(submitted.id)
     return _held(holder, request)

@@ -7,12 +7,15 @@ from pathlib import Path
 import apsw
 import pytest
 
+from async_job import Jobs
 from async_job.clock import ManualClock
 from async_job.core.job import State
 from async_job.core.lifecycle import CancelRequested
+from async_job.core.submission import OnConflict, Options
 from async_job.errors import StoreBroken
 from async_job.store.protocol import Due
 from async_job.store.sqlite.store import SqliteStore
+from async_job.submitting import Accepted, submit_all
 from async_job.watch import Watcher
 from support.jobs import LEASE, change, claim, end, make_worker, read, submit, tell
 
@@ -85,6 +88,26 @@ async def test_a_write_that_meets_it_is_taken_back_whole(store: SqliteStore, tmp
     with pytest.raises(StoreBroken, match="job h cannot be read"):
         await store.apply([change(job, CancelRequested(), store.now()) for job in (a, b)])
     assert await store.get(["g"]) == [a]
+
+
+@pytest.mark.parametrize("on_conflict", ["reject", "replace"])
+async def test_one_that_holds_a_unique_key_is_told_who_asks_for_the_key(
+    store: SqliteStore, tmp_path: Path, on_conflict: OnConflict
+) -> None:
+    jobs = Jobs()
+
+    @jobs.job(name="demo")
+    def demo() -> None: ...
+
+    await submit(store, "held", unique_key="k")
+    execute(tmp_path, "UPDATE jobs SET labels = '?' WHERE id = 'held'")
+    options = [Options(), Options(unique_key="k", on_conflict=on_conflict), Options()]
+    requests = [jobs.request(demo, b"{}", one) for one in options]
+    first, second, third = await submit_all(store, requests, jobs.settings)
+    assert isinstance(first, Accepted)
+    assert isinstance(second, StoreBroken)
+    assert isinstance(third, Accepted)
+    assert (await store.counts()).states["queued"] == 8
 
 
 async def test_a_claim_of_nothing_else_goes_on_to_the_next(store: SqliteStore) -> None:
