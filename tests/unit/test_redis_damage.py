@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 import redis
 
-from async_job.core.job import State
-from async_job.core.lifecycle import CancelRequested
+from async_job.core.job import LogLine, Progress, State
+from async_job.core.lifecycle import CancelRequested, NotStarted, Succeeded
 from async_job.errors import StoreBroken
-from async_job.store.protocol import Due, Index
+from async_job.store.protocol import Answer, Beat, Due, Index
 from async_job.store.redis.store import RedisStore
-from support.jobs import HOUR, LEASE, change, claim, end, make_worker, submit
+from support.jobs import HOUR, LEASE, change, claim, end, make_job, make_worker, read, run, submit, tell
 from support.servers import Server
 
 pytestmark = pytest.mark.store("redis")
+
+NO_DELIVERY = "is a delivery that cannot be read"
+NO_JOB = "is no job: state, type or time of creation is missing"
 
 
 @pytest.fixture
@@ -79,10 +82,114 @@ async def test_a_damaged_record_holds_up_no_other_job(
 async def test_a_damaged_delivery_holds_up_no_other(
     store: RedisStore, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await end(store, "a", "b", "c", webhook="hook")
-    [one, other, _] = sorted(client.hgetall("async-job.sys:deliveries").items())
-    client.hset("async-job.sys:deliveries", mapping={one[0]: "?", other[0]: other[1].replace("pending", "odd")})
-    assert [delivery.job_id for delivery in await store.outbox.take(9, HOUR)] == ["c"]
+    await end(store, "a", "b", "c", "d", webhook="hook")
+    [one, other, third, _] = sorted(client.hgetall("async-job.sys:deliveries").items())
+    damage = {one[0]: "?", other[0]: other[1].replace("pending", "odd"), third[0]: '{"tries":1e999}'}
+    client.hset("async-job.sys:deliveries", mapping=damage)
+    assert [delivery.job_id for delivery in await store.outbox.take(9, HOUR)] == ["d"]
     assert await store.outbox.take(9, HOUR) == []
-    assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["c"]
-    assert caplog.text.count("left out: a delivery cannot be read") == 4
+    assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["d"]
+    assert caplog.text.count("left out: a delivery cannot be read") == 6
+
+
+async def test_a_number_that_is_none_holds_up_no_other_claim(
+    store: RedisStore, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in its queue nor on its way there. Once it is mended, it comes back."""
+    await submit(store, "a", "b", "c", "d", "e")
+    await store.submit([make_job(store.now() - HOUR, id, delay=n) for n, id in enumerate("klmno", 1)])
+    wrong = {"a": "attempt", "c": "version", "k": "priority", "m": "created_at", "n": "version"}
+    for id, field in wrong.items():
+        client.hset(f"async-job:{id}", field, "?")
+    for id in "do":
+        client.delete(f"async-job:{id}")
+        client.set(f"async-job:{id}", "?")
+    await store.enroll(make_worker(), LEASE)
+    assert [job.id for job in await claim(store)] == ["l", "b", "e"]
+    assert {id for id in "abcdeklmno" if f"left out: job {id} cannot be read" in caplog.text} == {*wrong}
+    # The second time it is asked again.
+    client.hset("async-job:b", "attempt", "?")
+    client.delete("async-job:l")
+    client.set("async-job:l", "?")
+    assert [job.id for job in await claim(store)] == ["e"]
+    assert [job.id for job in await store.retire("w")] == ["e"]
+    assert [job.id for job in await store.rescuable(9)] == ["e"]
+    await store.repair()
+    assert {finding.id for finding in await store.check()} == {*"abcdklmno"}
+    for id, field in wrong.items():
+        client.hset(f"async-job:{id}", field, client.hget("async-job:e", field) or "0")
+    await store.repair()
+    await store.enroll(make_worker("v"), LEASE)
+    assert {job.id for job in await claim(store, worker="v")} == {*"ackn"}
+
+
+async def test_a_left_out_job_passes_on_the_hint(store: RedisStore, client: redis.Redis) -> None:
+    """So that another worker comes for what stands behind it."""
+    await submit(store, "a", "b")
+    client.hset("async-job:a", "attempt", "?")
+    await store.enroll(make_worker(), LEASE)
+    await store.wait(["default"], 1)
+    assert await claim(store, limit=1) == []
+    assert client.llen("async-job.sys:wake:default") == 1
+
+
+async def test_a_number_that_is_none_holds_up_no_other_change(store: RedisStore, client: redis.Redis) -> None:
+    """Nothing of its own is written, whichever number it is."""
+    wrong = {"b": "version", "c": "scheduled_for", "d": "priority", "e": "created_at"}
+    jobs = await run(store, "a", *wrong, "f", max_attempts=5)
+    for id, field in wrong.items():
+        client.hset(f"async-job:{id}", field, "?")
+    before = [client.hgetall(f"async-job:{id}") for id in wrong]
+    back = [change(job, NotStarted(job.token or ""), store.now()) for job in jobs]
+    with pytest.raises(StoreBroken, match="job b cannot be read"):
+        await store.apply(back)
+    assert [client.hgetall(f"async-job:{id}") for id in wrong] == before
+    assert [job.state for job in await store.get(["a", "f"]) if job] == [State.QUEUED] * 2
+
+
+async def test_a_unique_key_stays_with_a_job_that_cannot_be_read(store: RedisStore, client: redis.Redis) -> None:
+    [job] = await run(store, "a", unique_key="k")
+    client.hset("async-job:a", "version", "?")
+    with pytest.raises(StoreBroken, match="job a cannot be read"):
+        await tell(store, job, Succeeded(job.token or "", b"1"))
+    [other] = await store.submit([make_job(store.now(), "b", unique_key="k")])
+    assert (other.created, other.id) == (False, "a")
+
+
+async def test_a_number_that_is_none_holds_up_no_other_report(store: RedisStore, client: redis.Redis) -> None:
+    jobs = await run(store, "a", "b", "c", "d")
+    for id, field in {"a": "version", "b": "logged", "c": "log_bytes"}.items():
+        client.hset(f"async-job:{id}", field, "?")
+    line = LogLine(at=1, message="hello")
+    beats = [Beat(job.id, job.token or "", Progress(1.0), (line,)) for job in jobs]
+    assert await store.report(beats) == [Answer.OK] * 4
+    assert await store.log("d") == [line]
+    assert (await read(store, "d")).progress == Progress(1.0)
+
+
+async def test_check_names_what_cannot_be_read(store: RedisStore, client: redis.Redis) -> None:
+    """And goes on, with and without repair."""
+    wrong = dict(zip("abcde", ("created_at", "scheduled_for", "priority", "finished_at", "start_by"), strict=True))
+    await submit(store, *wrong, "f", start_by=store.now() + HOUR)
+    await end(store, "g", "h", "i", webhook="hook")
+    for id, field in wrong.items():
+        client.hset(f"async-job:{id}", field, "?")
+    client.zrem("async-job.sys:queue:default", "f")
+    await submit(store, "u", unique_key="k")
+    client.delete("async-job:u")
+    client.set("async-job:u", "?")
+    client.hset("async-job:f", "unique_key", "k")
+    ids = sorted(client.hkeys("async-job.sys:deliveries"))[:2]
+    client.hset("async-job.sys:deliveries", mapping=dict(zip(ids, ("?", "{}"), strict=True)))
+    damaged = {(id, f"cannot be read: {field} is no number") for id, field in wrong.items()}
+    damaged |= {(id, NO_DELIVERY) for id in ids} | {("u", NO_JOB)}
+    mended = {
+        ("f", "is missing in queue:default"),
+        ("f", "live, but its unique key is not its own"),
+        ("u", "holds the unique key demo/k and is not live"),
+    }
+    found = [(one.id, one.problem) for one in await store.check()]
+    assert set(found) == damaged | mended
+    await store.repair()
+    found = [(one.id, one.problem) for one in await store.check()]
+    assert set(found) == damaged

@@ -69,6 +69,17 @@ local function refusal(at, id, state, token)
   end
 end
 
+-- The score of a job that comes back as it was: its due time, or its rank; nil: the fields that say it are no numbers.
+local function stored_score(id, state)
+  local job = call('HMGET', jobs .. id, 'scheduled_for', 'created_at', 'priority')
+  local ready, priority = tonumber(job[1] or job[2]), tonumber(job[3] or 0)
+  return ready and priority and (state == 'queued' and ready - priority * 60000 or ready)
+end
+
+local function moves(before, after)
+  return before ~= 'running' or after ~= 'running'
+end
+
 local answers, accepted = {now}, {}
 local at = 5
 for n = 2, ARGV[4] + 1 do
@@ -77,11 +88,15 @@ for n = 2, ARGV[4] + 1 do
   if not stored[1] then
     answers[n] = {'gone'}
   else
-    local word, holder = refusal(at, id, stored[1], stored[2] or '')
+    local version, score = tonumber(stored[3] or 1), ARGV[at + 8]
+    if score == '' and moves(stored[1], ARGV[at + 6]) then score = stored_score(id, ARGV[at + 6]) end
+    -- Who decides anew on one that cannot be read is told so by its fields.
+    local word, holder = 'stale', nil
+    if version and score then word, holder = refusal(at, id, stored[1], stored[2] or '') end
     if word then
       answers[n] = {word, call('HGETALL', jobs .. id), holder or ''}
     else
-      accepted[#accepted + 1] = {at, n, stored[1], stored[2], stored[3] or '1'}
+      accepted[#accepted + 1] = {at, n, stored[1], stored[2], version, score}
     end
   end
   at = at + HEAD + ARGV[at + 11] + ARGV[at + 12]
@@ -108,16 +123,7 @@ local function leave(at, id, state, token)
   else gather(left, finished[state] or scheduled, nil, id) end
 end
 
--- The score of a job that comes back as it was: its due time, or its rank.
-local function stored_score(id, state)
-  local job = call('HMGET', jobs .. id, 'scheduled_for', 'created_at', 'priority')
-  local ready = job[1] or job[2]
-  return state == 'queued' and ready - (job[3] or 0) * 60000 or ready
-end
-
-local function enter(at, id, state)
-  local score = ARGV[at + 8]
-  if score == '' then score = stored_score(id, state) end
+local function enter(at, id, state, score)
   if finished[state] then
     gather(entered, finished[state], score, id)
   else
@@ -157,7 +163,7 @@ local function lifetime(score)
 end
 
 for _, item in ipairs(accepted) do
-  local at, before, token, version = item[1], item[3], item[4], item[5]
+  local at, before, token, version, score = item[1], item[3], item[4], item[5], item[6]
   local id, after, next_version, life = ARGV[at], ARGV[at + 6], ARGV[at + 4], ARGV[at + 5]
   local key, fields, more = jobs .. id, at + HEAD, more_of(at)
   local as_decided = version + 1 == tonumber(next_version)
@@ -174,9 +180,9 @@ for _, item in ipairs(accepted) do
       put_delivery(id, unpack(ARGV, from, from + DELIVERY - 1))
     end
   end
-  if before ~= 'running' or after ~= 'running' then
+  if moves(before, after) then
     leave(at, id, before, token)
-    enter(at, id, after)
+    enter(at, id, after, score)
   end
   if finished[after] and not flag(at, 'e') then
     call('PEXPIRE', key, lifetime(ARGV[at + 8]))

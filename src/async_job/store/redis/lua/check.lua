@@ -7,6 +7,9 @@ local UNNAMED = #root
 local FOR_EVER = 3153600000000
 local walked = KEYS[12]
 local is_finished = {}
+local NUMBERS = {
+  'created_at', 'scheduled_for', 'priority', 'version', 'attempt', 'started_at', 'finished_at', 'kept_until', 'start_by'
+}
 for _, key in pairs(finished) do is_finished[key] = true end
 
 -- What is claimed together is found by this number times that of the claim, and the next ones.
@@ -16,6 +19,13 @@ local answers = {now}
 local function tell(id, problem)
   answers[#answers + 1] = id
   answers[#answers + 1] = problem
+end
+
+-- The first field that is no number and has to be one. Where such a job has to be nobody can tell.
+local function no_number(job)
+  for _, name in ipairs(NUMBERS) do
+    if job[name] and not tonumber(job[name]) then return name end
+  end
 end
 
 -- Where the job has to be, with its score; true: with whatever score.
@@ -43,7 +53,7 @@ end
 
 -- Whether a job is live under this unique key.
 local function is_live(id, key)
-  local job = call('HMGET', jobs .. id, 'state', 'type', 'unique_key')
+  local job = redis.pcall('HMGET', jobs .. id, 'state', 'type', 'unique_key')
   return job[1] and not finished[job[1]] and job[2] and job[3] and unique_key(job[2], job[3]) == key
 end
 
@@ -92,14 +102,14 @@ end
 
 for at = 5, #ARGV do
   local id, job = ARGV[at], {}
-  local kind = call('TYPE', jobs .. id).ok
-  if kind == 'hash' then
-    local fields = call('HGETALL', jobs .. id)
-    for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
-  end
+  local fields = fields_of(id)
+  for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
   local good = job.state and job.type and job.created_at
     and (finished[job.state] or job.state == 'queued' or job.state == 'scheduled' or job.state == 'running')
-  if good then
+  local wrong = no_number(job)
+  if good and wrong then
+    tell(id, 'cannot be read: ' .. wrong .. ' is no number')
+  elseif good then
     if job.state == 'running' and not string.find(job.token or '', ':%d+$') then
       tell(id, 'running without a token')
       -- One that no run has, so that it is taken over as lapsed.
@@ -113,7 +123,7 @@ for at = 5, #ARGV do
     end
     compare_all(id, wanted(job), job)
     look_at(id, job)
-  elseif kind ~= 'none' then
+  elseif call('EXISTS', jobs .. id) == 1 then
     tell(id, 'is no job: state, type or time of creation is missing')
   else
     compare_all(id, {}, nil)

@@ -24,12 +24,20 @@ local function forget(id, job)
   if job then mend('ZREM', deliveries_of(job), id) end
 end
 
+-- The delivery that a text holds; nil: it cannot be read.
+local function read(text)
+  local is_json, delivery = pcall(cjson.decode, text)
+  local good = is_json and type(delivery) == 'table' and type(delivery.job_id) == 'string'
+    and type(delivery.created_at) == 'number' and (delivery.state ~= 'pending' or type(delivery.due_at) == 'number')
+  return good and delivery
+end
+
 for at = 5, #ARGV do
   local id = ARGV[at]
   local text = call('HGET', deliveries, id)
   local due, made = tonumber(call('ZSCORE', due_deliveries, id) or ''), tonumber(call('ZSCORE', recent_deliveries, id) or '')
-  if text then
-    local delivery = cjson.decode(text)
+  local delivery = text and read(text)
+  if delivery then
     local job = delivery.job_id
     local of_job = tonumber(call('ZSCORE', deliveries_of(job), id) or '')
     local wanted = delivery.state == 'pending' and delivery.due_at or nil
@@ -45,6 +53,8 @@ for at = 5, #ARGV do
       mend('ZADD', recent_deliveries, delivery.created_at, id)
       mend('ZADD', deliveries_of(job), delivery.created_at, id)
     end
+  elseif text then
+    tell(id, 'is a delivery that cannot be read')
   elseif due or made then
     tell(id, 'is in an index of deliveries and should not be')
     forget(id)

@@ -5,7 +5,7 @@ local answers = {now}
 for at = 12, #KEYS do
   local holder = call('GET', KEYS[at])
   if holder then
-    local job = call('HMGET', jobs .. holder, 'state', 'type', 'unique_key')
+    local job = redis.pcall('HMGET', jobs .. holder, 'state', 'type', 'unique_key')
     local own = job[2] and job[3] and unique_key(job[2], job[3])
     if not job[1] or finished[job[1]] or own ~= KEYS[at] then
       answers[#answers + 1] = KEYS[at]

@@ -3,7 +3,8 @@
 -- its wake list in turn.
 -- ARGV 4: worker, 5: number of the claim, 6: limit, 7: token.
 -- Answers the time, when the next scheduled job is due (or ''), and each job as it was: id, fields, and (unless
--- the claim is a repeated one) its new attempt, version and life.
+-- the claim is a repeated one) its new attempt, version and life. Without those: one that is left out, because a number
+-- that is needed here is none; it leaves its index, to which `check` brings it back when it is mended.
 
 local BATCH = 256
 local MOST_SKIPPED = 8192
@@ -29,7 +30,7 @@ end
 if number <= last then
   local held = {}
   for n, id in ipairs(call('ZRANGEBYSCORE', claims, number * BATCH, number * BATCH + BATCH - 1)) do
-    held[n] = {id, call('HGETALL', jobs .. id)}
+    held[n] = {id, fields_of(id)}
   end
   return {now, next_due() or '', held}
 end
@@ -37,23 +38,27 @@ if lease <= now then
   return redis.error_reply('LEASEOVER the lease of worker ' .. ARGV[4] .. ' is over')
 end
 
-local entries = {}
+local entries, left_out = {}, {}
 
 local function promote()
   local ids = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, BATCH)
   local queued, woken = {}, {}
   for _, id in ipairs(ids) do
     local key = jobs .. id
-    local job = call('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version', 'life')
+    local job = redis.pcall('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version', 'life')
     -- An id without a job has nothing to promote; it leaves the index with the others.
-    if job[4] then
-      local queue, version = job[1] or 'default', string.format('%d', (job[5] or 1) + 1)
+    local ready, priority, version = tonumber(job[3] or job[4]), tonumber(job[2] or 0), tonumber(job[5] or 1)
+    if ready and priority and version then
+      local queue = job[1] or 'default'
+      version = whole(version + 1)
       call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', clock, 'version', version,
         'life', lived(job[6], version, 'q'))
-      gather(queued, root .. 'queue:' .. queue, (job[3] or job[4]) - (job[2] or 0) * 60000, id)
+      gather(queued, root .. 'queue:' .. queue, ready - priority * 60000, id)
       entries[#entries + 1] = id
       entries[#entries + 1] = version .. ' queued due'
       woken[queue] = true
+    elseif job[4] then
+      left_out[#left_out + 1] = {id, fields_of(id)}
     end
   end
   call('ZREM', scheduled, unpack(ids))
@@ -95,12 +100,17 @@ local answers, claimed, started, off_deadlines = {}, {}, {}, {}
 
 local function start(id)
   local key = jobs .. id
-  local fields = call('HGETALL', key)
+  local fields = fields_of(id)
   local job = {}
   for at = 1, #fields, 2 do job[fields[at]] = fields[at + 1] end
   -- The queue held an id that is no queued job; it only leaves the queue.
   if job.state ~= 'queued' then return end
-  local attempt, version = whole((job.attempt or 0) + 1), whole((job.version or 1) + 1)
+  local attempt, version = tonumber(job.attempt or 0), tonumber(job.version or 1)
+  if not (attempt and version) then
+    left_out[#left_out + 1] = {id, fields}
+    return
+  end
+  attempt, version = whole(attempt + 1), whole(version + 1)
   local life = lived(job.life, version, 'r')
   -- A running job without them has the reason `claimed`, and was updated when it started (record.py).
   if job.reason or job.updated_at then call('HDEL', key, 'reason', 'updated_at') end
@@ -136,9 +146,10 @@ if #answers > 0 then
   if #off_deadlines > 0 then call('ZREM', deadlines, unpack(off_deadlines)) end
 end
 record(entries)
-if #answers == limit then
+if #answers + #left_out >= limit then
   for at = QUEUES, #KEYS, 2 do
     if not paused[KEYS[at]] then wake(KEYS[at + 1], KEYS[at]) end
   end
 end
+for _, job in ipairs(left_out) do answers[#answers + 1] = job end
 return {now, due or '', answers}

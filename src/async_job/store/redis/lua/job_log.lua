@@ -10,9 +10,10 @@ local function append_log(key, at)
   local lines = tonumber(ARGV[at + 1])
   if lines == 0 then return end
   local first, log = at + 6, KEYS[tonumber(ARGV[at])]
+  local bytes = redis.pcall('HINCRBY', key, 'log_bytes', ARGV[at + 3])
+  -- Where a number is none, nothing more is kept.
+  if type(bytes) == 'table' or type(redis.pcall('HINCRBY', key, 'logged', ARGV[at + 2])) == 'table' then return end
   local length = call('RPUSH', log, unpack(ARGV, first, first + lines - 1))
-  local bytes = call('HINCRBY', key, 'log_bytes', ARGV[at + 3])
-  call('HINCRBY', key, 'logged', ARGV[at + 2])
   local kept_lines, kept_bytes, before = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), bytes
   if length > lines and bytes == tonumber(ARGV[at + 3]) then
     -- The lines before have no text, or are from a time when bytes were not counted.

@@ -3,6 +3,6 @@
 
 local answers = {now}
 for n, id in ipairs(call('ZRANGEBYSCORE', deadlines, '-inf', now, 'LIMIT', 0, ARGV[4])) do
-  answers[n + 1] = {id, call('HGETALL', jobs .. id)}
+  answers[n + 1] = {id, fields_of(id)}
 end
 return answers

@@ -10,8 +10,9 @@ for n = 1, tonumber(ARGV[4]) do
   if stored[1] ~= 'running' or stored[2] ~= ARGV[at + 1] then
     answers[n + 1] = 'lost'
   else
-    if ARGV[at + 2] ~= '' then
-      call('HSET', key, 'progress', ARGV[at + 2], 'version', (stored[4] or 1) + 1)
+    local version = tonumber(stored[4] or 1)
+    if ARGV[at + 2] ~= '' and version then
+      call('HSET', key, 'progress', ARGV[at + 2], 'version', version + 1)
     end
     append_log(key, at + 3)
     answers[n + 1] = stored[3] and 'cancel' or 'ok'

@@ -15,7 +15,7 @@ local function look_at(worker, lease)
   from = from + 1
   for _, id in ipairs(ids) do
     if #answers > limit then return end
-    answers[#answers + 1] = {id, call('HGETALL', jobs .. id)}
+    answers[#answers + 1] = {id, fields_of(id)}
   end
 end
 

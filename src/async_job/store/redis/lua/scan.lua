@@ -35,7 +35,7 @@ local answers = {now}
 for _ = 1, PAGES do
   local page = call('ZRANGE', index, from, from + size - 1, unpack(order))
   for at = 1, #page, 2 do
-    local fields = call('HGETALL', jobs .. page[at])
+    local fields = fields_of(page[at])
     if #fields > 0 then answers[#answers + 1] = {page[at + 1], page[at], fields} end
     if #answers > limit then return answers end
   end

@@ -61,6 +61,12 @@ local function worker_of(token)
   return string.match(token or '', '^(.*):') or ''
 end
 
+-- The fields of a record; none where there is none, or something else than a hash.
+local function fields_of(id)
+  local fields = redis.pcall('HGETALL', jobs .. id)
+  return fields.err and {} or fields
+end
+
 -- Collects members of several sorted sets, to be written with one command each.
 local function gather(into, key, score, member)
   local list = into[key]

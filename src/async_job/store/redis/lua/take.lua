@@ -1,14 +1,20 @@
 #!lua flags=allow-oom
 -- ARGV 4: limit, 5: for how many ms what is taken is put off. Answers the deliveries as they are then.
 
+local function put_off(delivery, due)
+  local later = cjson.decode(delivery)
+  later.due_at = due
+  return cjson.encode(later)
+end
+
 local answers = {now}
 for _, id in ipairs(call('ZRANGEBYSCORE', due_deliveries, '-inf', now, 'LIMIT', 0, ARGV[4])) do
   local delivery = call('HGET', deliveries, id)
   if delivery then
-    local due, is_json, later = now + ARGV[5], pcall(cjson.decode, delivery)
-    if is_json and type(later) == 'table' then
-      later.due_at = due
-      delivery = cjson.encode(later)
+    local due = now + ARGV[5]
+    local is_readable, later = pcall(put_off, delivery, due)
+    if is_readable then
+      delivery = later
       call('HSET', deliveries, id, delivery)
     end
     answers[#answers + 1] = delivery
