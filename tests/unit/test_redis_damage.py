@@ -72,8 +72,9 @@ async def test_a_damaged_record_holds_up_no_other_job(
     # The second time it is asked again.
     for _ in range(2):
         assert [job.id for job in await claim(store, limit=9)] == ["a", "c"]
-    assert caplog.text.count("left out: job b cannot be read") == 2
-    assert [job.id for job in await store.overdue(9)] == ["e"]
+        assert [job.id for job in await store.overdue(9)] == ["e"]
+    assert caplog.text.count("left out: job b cannot be read") == 1
+    assert caplog.text.count("left out: job d cannot be read") == 1
     assert [job.id for job in await store.retire("w")] == ["a", "c"]
     assert [job.id for job in await store.rescuable(9)] == ["a", "c"]
     assert await store.due() == Due(rescuable=True, overdue=True, deliveries=False)
@@ -89,7 +90,7 @@ async def test_a_damaged_delivery_holds_up_no_other(
     assert [delivery.job_id for delivery in await store.outbox.take(9, HOUR)] == ["d"]
     assert await store.outbox.take(9, HOUR) == []
     assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["d"]
-    assert caplog.text.count("left out: a delivery cannot be read") == 6
+    assert caplog.text.count("left out: a delivery cannot be read") == 3
 
 
 async def test_a_number_that_is_none_holds_up_no_other_claim(

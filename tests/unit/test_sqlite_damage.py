@@ -67,8 +67,9 @@ async def test_it_is_left_out(store: SqliteStore, caplog: pytest.LogCaptureFixtu
     # The second time it is asked again.
     for _ in range(2):
         assert [job.id for job in await claim(store, limit=9)] == ["a", "c"]
-    assert caplog.text.count("left out: job b cannot be read") == 2
-    assert [job.id for job in await store.overdue(9)] == ["e"]
+        assert [job.id for job in await store.overdue(9)] == ["e"]
+    assert caplog.text.count("left out: job b cannot be read") == 1
+    assert caplog.text.count("left out: job d cannot be read") == 1
     assert [job.id for job in await store.retire("w")] == ["a", "c"]
     assert [job.id for job in await store.rescuable(9)] == ["a", "c"]
     assert await store.due() == Due(rescuable=True, overdue=True, deliveries=False)
@@ -122,4 +123,4 @@ async def test_a_delivery_is_left_out_of_lists(
     execute(tmp_path, "UPDATE deliveries SET state = 'odd' WHERE job_id = 'f'")
     assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["g"]
     assert await store.outbox.deliveries("f") == []
-    assert caplog.text.count("left out: a delivery cannot be read") == 2
+    assert "left out: a delivery cannot be read" in caplog.text

@@ -32,7 +32,7 @@ from async_job.store.protocol import (
     Submitted,
     Worker,
 )
-from async_job.store.readable import readable
+from async_job.store.readable import Readable
 from async_job.store.redis import checker, server, transitions
 from async_job.store.redis.administration import RedisAdministration, worker_fields
 from async_job.store.redis.connection_string import parse
@@ -84,8 +84,9 @@ class RedisStore:
         self._check_link = Link(self._connections.connect, patience)
         self._waiting = WaitingReads(self._keys, self._connections.connect, patience)
         self._trips = Trips(self._link, self._keys, self._time, log_limits)
+        self._readable = Readable()
         self.administration = RedisAdministration(self._trips, self._keys)
-        self.outbox = RedisOutbox(self._trips, self._keys)
+        self.outbox = RedisOutbox(self._trips, self._keys, self._readable)
 
     def now(self) -> int:
         return self._time.now()
@@ -133,7 +134,7 @@ class RedisStore:
         limit = min(limit, BATCH)
         keys = transitions.claimable(self._keys, claim_id.worker, queues)
         arguments = (claim_id.worker, claim_id.n, limit, claim_id.token)
-        read = partial(transitions.claimed, claim_id)
+        read = partial(transitions.claimed, claim_id, self._readable)
         claimed: Claimed = await self._trips.run("claim", read, keys, arguments, items=limit)
         return claimed
 
@@ -151,7 +152,7 @@ class RedisStore:
         return [bool(one) for one in held]
 
     async def retire(self, worker: str) -> list[Job]:
-        jobs: list[Job] = await self._trips.run("retire", _jobs, [self._keys.claims(worker)], [worker])
+        jobs: list[Job] = await self._trips.run("retire", self._jobs, [self._keys.claims(worker)], [worker])
         return jobs
 
     # Reads.
@@ -189,11 +190,11 @@ class RedisStore:
         return due
 
     async def rescuable(self, limit: int) -> list[Job]:
-        jobs: list[Job] = await self._trips.run("rescuable", _jobs, (), (min(limit, BATCH), FORGET_LAPSED))
+        jobs: list[Job] = await self._trips.run("rescuable", self._jobs, (), (min(limit, BATCH), FORGET_LAPSED))
         return jobs
 
     async def overdue(self, limit: int) -> list[Job]:
-        jobs: list[Job] = await self._trips.run("overdue", _jobs, (), [min(limit, BATCH)])
+        jobs: list[Job] = await self._trips.run("overdue", self._jobs, (), [min(limit, BATCH)])
         return jobs
 
     async def changes(self, after: str | None, timeout: float) -> Changes:
@@ -203,6 +204,10 @@ class RedisStore:
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
         self._trips.check_process()
         await self._waiting.wake(queues, timeout)
+
+    def _jobs(self, reply: list[Any]) -> list[Job]:
+        """Jobs from a reply of the time, then ids with their fields; without those whose record is gone."""
+        return self._readable.all(lambda row: decode(text(row[0]), row[1]), reply[1:])
 
     # Housekeeping.
 
@@ -246,11 +251,6 @@ class RedisStore:
 
 def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _jobs(reply: list[Any]) -> list[Job]:
-    """Jobs from a reply of the time, then ids with their fields; without those whose record is gone."""
-    return readable(lambda row: decode(text(row[0]), row[1]), reply[1:])
 
 
 def _places(reply: list[Any]) -> list[tuple[Place, Job]]:

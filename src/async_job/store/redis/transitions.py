@@ -12,7 +12,7 @@ from async_job.core.life import lived
 from async_job.errors import StoreBroken
 from async_job.store import codec
 from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted
-from async_job.store.readable import readable
+from async_job.store.readable import Readable
 from async_job.store.redis.group import Draft
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.record import Field, decode, encode, encode_change, encode_delivery, text
@@ -113,10 +113,10 @@ def claimable(keys: Keys, worker: str, queues: Iterable[str]) -> list[Field]:
     return declared
 
 
-def claimed(claim_id: ClaimId, reply: list[Any]) -> Claimed:
+def claimed(claim_id: ClaimId, readable: Readable, reply: list[Any]) -> Claimed:
     now, due, rows = reply
     token = claim_id.token
-    jobs = readable(lambda row: _started(token, now, *row) if len(row) > 2 else decode(text(row[0]), row[1]), rows)
+    jobs = readable.all(lambda row: _started(token, now, *row) if len(row) > 2 else decode(text(row[0]), row[1]), rows)
     return Claimed([job for job in jobs if job.token == token], int(due) if due != b"" else None)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import astuple, replace
 
 from async_job.clock import Clock
 from async_job.core.delivery import Delivery
-from async_job.store.readable import readable
+from async_job.store.readable import Readable
 from async_job.store.sqlite.lane import Call, Methods
 from async_job.store.sqlite.row import delivery_of
 from async_job.store.sqlite.statements import SQL
@@ -65,12 +65,13 @@ class OutboxWriter:
 
 
 class OutboxReader:
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, readable: Readable) -> None:
         self._execute = connection.execute
+        self._readable = readable
         self.methods: Methods = {"deliveries": self.deliveries, "recent": self.recent}
 
     def deliveries(self, job_id: str) -> list[Delivery]:
-        return readable(delivery_of, self._execute(SQL["outbox.deliveries"], (job_id,)))
+        return self._readable.all(delivery_of, self._execute(SQL["outbox.deliveries"], (job_id,)))
 
     def recent(self, limit: int) -> list[Delivery]:
-        return readable(delivery_of, self._execute(SQL["outbox.recent"], (limit,)))
+        return self._readable.all(delivery_of, self._execute(SQL["outbox.recent"], (limit,)))

@@ -14,7 +14,7 @@ from async_job.core.job import Job, LogLine, State
 from async_job.store import codec
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH, Changes, Counts, Due, Entry, Index, Place
-from async_job.store.readable import readable
+from async_job.store.readable import Readable
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationReader
 from async_job.store.sqlite.connection import connect_reader, translated
@@ -38,9 +38,10 @@ class Reader:
         self._path = path
         self._clock = clock
         self._connection = connect_reader(path)
+        self._readable = Readable()
         self._methods: Methods = {
             **AdministrationReader(self._connection).methods,
-            **OutboxReader(self._connection).methods,
+            **OutboxReader(self._connection, self._readable).methods,
             "get": self.get,
             "scan": self.scan,
             "ahead": self.ahead,
@@ -126,7 +127,7 @@ class Reader:
     def rescuable(self, limit: int) -> tuple[list[Job], bool]:
         """The jobs, and whether there are workers to forget."""
         rows, forgettable = self._rescuable(limit)
-        return readable(job_of, rows), forgettable
+        return self._readable.all(job_of, rows), forgettable
 
     def _rescuable(self, limit: int) -> tuple[list[Row], bool]:
         now = self._clock.now()
@@ -135,7 +136,7 @@ class Reader:
         return rows, forgettable is not None
 
     def overdue(self, limit: int) -> list[Job]:
-        return readable(job_of, self._overdue(limit))
+        return self._readable.all(job_of, self._overdue(limit))
 
     def _overdue(self, limit: int) -> list[Row]:
         rows: list[Row] = self._connection.execute(SQL["overdue.overdue"], (self._clock.now(), limit)).fetchall()

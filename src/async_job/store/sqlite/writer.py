@@ -29,7 +29,7 @@ from async_job.store.protocol import (
     Submitted,
     Worker,
 )
-from async_job.store.readable import readable
+from async_job.store.readable import Readable
 from async_job.store.sqlite import statements
 from async_job.store.sqlite.administration import AdministrationWriter
 from async_job.store.sqlite.announce import Announcer
@@ -86,6 +86,7 @@ class Writer:
         # Claims that found nothing write nothing, so that an idle worker costs no trip to the disk; the last such
         # number of each enrolment is known here only.
         self._idle_claims: dict[int, int] = {}
+        self._readable = Readable()
         self._entries = 0
         self.changed = False
         self.ready = False
@@ -190,7 +191,7 @@ class Writer:
 
     def retire(self, worker: str) -> list[Job]:
         self._execute(SQL["retire.bar"], (worker,))
-        return readable(job_of, self._execute(SQL["retire.held"], (worker,)))
+        return self._readable.all(job_of, self._execute(SQL["retire.held"], (worker,)))
 
     def claim(self, argument: tuple[ClaimId, Sequence[str], int]) -> Claimed:
         claim_id, queues, limit = argument
@@ -218,7 +219,7 @@ class Writer:
     def _claimed_before(self, claim_id: ClaimId, queues: Sequence[str]) -> Claimed:
         rows = self._execute(SQL["claim.again"], (claim_id.worker, claim_id.token))
         places = {queue: place for place, queue in enumerate(queues)}
-        jobs = readable(job_of, rows)
+        jobs = self._readable.all(job_of, rows)
         jobs.sort(key=lambda job: (places.get(job.queue, len(places)), job.rank, job.id))
         return Claimed(jobs, self._execute(SQL["claim.next_due"]).get)
 
@@ -241,7 +242,7 @@ class Writer:
             rows = self._execute(SQL["claim.start"], values).fetchall()
             if rows:
                 self._execute(SQL["claim.count"], (queue, len(rows)))
-            jobs += sorted(readable(job_of, rows), key=lambda job: (job.rank, job.id))
+            jobs += sorted(self._readable.all(job_of, rows), key=lambda job: (job.rank, job.id))
             started += len(rows)
         return jobs, started
 
