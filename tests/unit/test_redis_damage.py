@@ -80,6 +80,21 @@ async def test_a_damaged_record_holds_up_no_other_job(
     assert await store.due() == Due(rescuable=True, overdue=True, deliveries=False)
 
 
+async def test_many_damaged_records_hide_no_other_job(store: RedisStore, client: redis.Redis) -> None:
+    """Though all of them come first, and are more than what is asked for."""
+    for n, worker in enumerate("vw"):
+        ids = "abcdef"[3 * n : 3 * n + 3]
+        await run(store, *ids, worker=worker, queue=worker)
+    await submit(store, *"klmnop", queue="late", start_by=1)
+    for id in "abdeklmn":
+        client.hset(f"async-job:{id}", "labels", "?")
+    assert await store.rescuable(2) == []
+    for worker in "vw":
+        await store.retire(worker)
+    assert [[job.id for job in await store.rescuable(limit)] for limit in (1, 2, 3)] == [["c"], ["c", "f"], ["c", "f"]]
+    assert [[job.id for job in await store.overdue(limit)] for limit in (1, 2, 3)] == [["o"], ["o", "p"], ["o", "p"]]
+
+
 async def test_a_damaged_delivery_holds_up_no_other(
     store: RedisStore, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,6 +48,8 @@ from async_job.store.redis.waiting import WaitingReads
 
 FORGET_LAPSED: Final = 3_600_000
 MOST_AHEAD: Final = 1_000
+MOST_PAGES: Final = 16
+"""In so many pages jobs are looked for that can be read."""
 PATIENCE: Final = 3.0
 
 logger = logging.getLogger(__name__)
@@ -190,12 +192,20 @@ class RedisStore:
         return due
 
     async def rescuable(self, limit: int) -> list[Job]:
-        jobs: list[Job] = await self._trips.run("rescuable", self._jobs, (), (min(limit, BATCH), FORGET_LAPSED))
-        return jobs
+        return await self._first("rescuable", min(limit, BATCH), FORGET_LAPSED)
 
     async def overdue(self, limit: int) -> list[Job]:
-        jobs: list[Job] = await self._trips.run("overdue", self._jobs, (), [min(limit, BATCH)])
-        return jobs
+        return await self._first("overdue", min(limit, BATCH))
+
+    async def _first(self, name: str, limit: int, *more: int) -> list[Job]:
+        """The first jobs that can be read: those that cannot stay where they are, and must not hide the others."""
+        jobs: list[Job] = []
+        for page in range(MOST_PAGES):
+            reply: list[Any] = await self._trips.run(name, list, (), (limit, page * limit, *more))
+            jobs += self._jobs(reply)
+            if len(jobs) >= limit or len(reply) <= limit:
+                break
+        return jobs[:limit]
 
     async def changes(self, after: str | None, timeout: float) -> Changes:
         self._trips.check_process()
