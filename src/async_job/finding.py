@@ -44,20 +44,20 @@ class Stream:
         self.after = after
         self._store = store
         self._newest = newest
-        self._read: deque[tuple[Place, Job]] = deque()
+        self._read: deque[tuple[Place, Job | None]] = deque()
         self._ended = False
 
-    async def peek(self) -> Job | None:
-        """The next job; ``None``: there is none."""
+    async def peek(self) -> str | None:
+        """The id of the next job; ``None``: there is none."""
         if not self._read and not self._ended:
             last = self.after
             batch = await self._store.scan(self.index, last, READ_AT_ONCE, self._newest)
             self._read.extend(batch)
             self._ended = len(batch) < READ_AT_ONCE
-        return self._read[0][1] if self._read else None
+        return self._read[0][0].id if self._read else None
 
-    def take(self) -> Job:
-        """The job that ``peek`` has shown; the stream goes on behind it."""
+    def take(self) -> Job | None:
+        """The job that ``peek`` has shown, ``None`` if it cannot be read; the stream goes on behind it."""
         self.after, job = self._read.popleft()
         return job
 
@@ -77,7 +77,7 @@ async def find(store: Store, query: Query, cursor: str | None, limit: int) -> Pa
             return Page(found, None, complete=True)
         job = stream.take()
         scanned += 1
-        if query.fits(job):
+        if job is not None and query.fits(job):
             found.append(job)
     if await _next(streams, query.newest) is None:
         return Page(found, None, complete=True)
@@ -99,7 +99,7 @@ async def _streams(store: Store, query: Query, places: dict[str, Place]) -> list
 async def _next(streams: list[Stream], newest: bool) -> Stream | None:
     """The stream whose next job comes first."""
     heads = await asyncio.gather(*(stream.peek() for stream in streams))
-    waiting = [(job.id, stream) for job, stream in zip(heads, streams, strict=True) if job is not None]
+    waiting = [(id, stream) for id, stream in zip(heads, streams, strict=True) if id is not None]
     if not waiting:
         return None
     best = max if newest else min

@@ -50,14 +50,15 @@ def two_step_claim(store: Stores) -> None:
     claim = store.claim
 
     async def look_then_take(self: Any, claim_id: ClaimId, queues: Sequence[str], limit: int) -> Claimed:
-        seen = [job for queue in queues for _, job in await self.scan(Index(State.QUEUED, queue), None, limit)]
+        pages = [await self.scan(Index(State.QUEUED, queue), None, limit) for queue in queues]
         await asyncio.sleep(0.05)
         claimed: Claimed = await claim(self, claim_id, queues, limit)
         got = {job.id for job in claimed.jobs}
         believed = [
             replace(job, state=State.RUNNING, token=claim_id.token, attempt=job.attempt + 1)
-            for job in seen
-            if job.id not in got
+            for page in pages
+            for _, job in page
+            if job is not None and job.id not in got
         ]
         return Claimed((claimed.jobs + believed)[:limit], claimed.next_due)
 
@@ -78,7 +79,7 @@ def suspicious(store: Stores) -> None:
     """Not a bug, as long as the guard of a rescue holds: it takes everything that runs for lapsed."""
 
     async def all_that_run(self: Any, limit: int) -> list[Job]:
-        return [job for _, job in await self.scan(Index(State.RUNNING), None, limit)]
+        return [job for _, job in await self.scan(Index(State.RUNNING), None, limit) if job is not None]
 
     store.rescuable = all_that_run
     _always_look(store)
@@ -96,7 +97,8 @@ def own_clock(store: Stores) -> None:
     async def lapsed_here(self: Any, limit: int) -> list[Job]:
         now = SystemClock().now()
         alive = {known.worker.id for known in await self.administration.workers() if known.lease_end > now}
-        return [job for _, job in await self.scan(Index(State.RUNNING), None, limit) if job.worker not in alive]
+        running = await self.scan(Index(State.RUNNING), None, limit)
+        return [job for _, job in running if job is not None and job.worker not in alive]
 
     store.rescuable = lapsed_here
     _always_look(store)

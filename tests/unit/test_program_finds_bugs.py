@@ -143,7 +143,7 @@ class PlaceTwice(MemoryStore):
 
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
-    ) -> list[tuple[Place, Job]]:
+    ) -> list[tuple[Place, Job | None]]:
         place = Place(after.score, after.id[:-1]) if after is not None and not newest else after
         return await super().scan(index, place, limit, newest)
 

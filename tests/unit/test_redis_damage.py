@@ -9,7 +9,9 @@ import redis
 
 from async_job.core.job import LogLine, Progress, State
 from async_job.core.lifecycle import CancelRequested, NotStarted, Succeeded
+from async_job.core.query import Query
 from async_job.errors import StoreBroken
+from async_job.finding import find
 from async_job.store.protocol import Answer, Beat, Due, Index
 from async_job.store.redis.store import RedisStore
 from support.jobs import HOUR, LEASE, change, claim, end, make_job, make_worker, read, run, submit, tell
@@ -56,8 +58,9 @@ async def test_a_damaged_record_fails_only_who_asks_for_it(store: RedisStore, cl
         *(store.get([id]) for id in ("a", "b")),
         return_exceptions=True,
     )
-    assert [isinstance(answer, StoreBroken) for answer in answers] == [True, False] * 3
+    assert [isinstance(answer, StoreBroken) for answer in answers] == [True, False, False, False, True, False]
     (cancelled,), ((_, newest),), (read,) = answers[1::2]
+    assert answers[2][0][1] is None
     assert (cancelled.state, newest.id, read) == (State.CANCELLED, "c", cancelled)
 
 
@@ -93,6 +96,24 @@ async def test_many_damaged_records_hide_no_other_job(store: RedisStore, client:
         await store.retire(worker)
     assert [[job.id for job in await store.rescuable(limit)] for limit in (1, 2, 3)] == [["c"], ["c", "f"], ["c", "f"]]
     assert [[job.id for job in await store.overdue(limit)] for limit in (1, 2, 3)] == [["o"], ["o", "p"], ["o", "p"]]
+
+
+async def test_a_list_shows_the_others(store: RedisStore, client: redis.Redis) -> None:
+    """Also where what cannot be read is all of a page, or the end of one."""
+    await submit(store, "a", "b", "c")
+    await submit(store, "d", "e", queue="late")
+    for id in "bd":
+        client.hset(f"async-job:{id}", "labels", "?")
+    index = Index(State.QUEUED, "default")
+    page = await store.scan(index, None, 2)
+    assert [(place.id, job and job.id) for place, job in page] == [("a", "a"), ("b", None)]
+    page = await store.scan(index, page[-1][0], 9)
+    assert [(place.id, job and job.id) for place, job in page] == [("c", "c")]
+    for newest in (False, True):
+        first = await find(store, Query(newest=newest), None, 2)
+        rest = await find(store, Query(newest=newest), first.next_cursor, 9)
+        assert [job.id for job in first.jobs + rest.jobs] == sorted("ace", reverse=newest)
+        assert rest.complete
 
 
 async def test_a_damaged_delivery_holds_up_no_other(

@@ -10,13 +10,18 @@ import pytest
 from async_job import Jobs
 from async_job.clock import ManualClock
 from async_job.core.job import State
-from async_job.core.lifecycle import CancelRequested
+from async_job.core.lifecycle import DEFAULT_RETENTION, CancelRequested
+from async_job.core.query import Query
 from async_job.core.submission import OnConflict, Options
 from async_job.errors import StoreBroken
-from async_job.store.protocol import Due
+from async_job.finding import find
+from async_job.store.protocol import Due, Index
 from async_job.store.sqlite.store import SqliteStore
 from async_job.submitting import Accepted, submit_all
 from async_job.watch import Watcher
+from async_job.worker.claimer import Claimer
+from async_job.worker.executor import Executor
+from async_job.worker.reconciler import reconcile
 from support.jobs import LEASE, change, claim, end, make_worker, read, submit, tell
 
 pytestmark = pytest.mark.store("sqlite")
@@ -114,6 +119,30 @@ async def test_one_that_holds_a_unique_key_is_told_who_asks_for_the_key(
 async def test_a_claim_of_nothing_else_goes_on_to_the_next(store: SqliteStore) -> None:
     await store.enroll(make_worker(), LEASE)
     assert [[job.id for job in await claim(store, n, limit=1)] for n in (1, 2, 3)] == [["a"], [], ["c"]]
+
+
+async def test_a_list_shows_the_others(store: SqliteStore) -> None:
+    """Also where what cannot be read is all of a page, or the end of one."""
+    index = Index(State.QUEUED, "default")
+    page = await store.scan(index, None, 2)
+    assert [(place.id, job and job.id) for place, job in page] == [("a", "a"), ("b", None)]
+    page = await store.scan(index, page[-1][0], 9)
+    assert [(place.id, job and job.id) for place, job in page] == [("c", "c")]
+    for newest in (False, True):
+        first = await find(store, Query(newest=newest), None, 2)
+        rest = await find(store, Query(newest=newest), first.next_cursor, 9)
+        assert [job.id for job in first.jobs + rest.jobs] == sorted("ace", reverse=newest)
+        assert rest.complete
+
+
+async def test_what_is_forgotten_is_found_beside_it(store: SqliteStore) -> None:
+    await store.enroll(make_worker(), LEASE)
+    await claim(store, limit=9)
+    executor = Executor({}, anext, store.now)  # type: ignore[arg-type]
+    claimer = Claimer(store, executor, "w", ["default"], False, 4, DEFAULT_RETENTION)
+    claimer.claims.next(1)
+    claimer.claims.settle(1)
+    assert [job.id for job in await reconcile(store, claimer, DEFAULT_RETENTION)] == ["a", "c"]
 
 
 async def test_a_delivery_is_left_out_of_lists(

@@ -291,9 +291,10 @@ class Store(Protocol):
 
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
-    ) -> list[tuple[Place, Job]]:
+    ) -> list[tuple[Place, Job | None]]:
         """Up to ``limit`` (at most a batch) jobs of the index that stand after the place, which need not be taken any
-        more; ``None``: from the first. ``newest``: backwards, from the last."""
+        more; ``None``: from the first. ``newest``: backwards, from the last. ``None`` for a job: there is one, and it
+        cannot be read."""
         ...
 
     async def ahead(self, id: str) -> int | None:

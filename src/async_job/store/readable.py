@@ -37,6 +37,10 @@ class Readable:
                     found.append(one)
         return found
 
+    def one(self, read: Callable[[Row], T | None], row: Row) -> T | None:
+        """What ``read`` makes of this row; ``None`` where it would be left out."""
+        return next(iter(self.all(read, [row])), None)
+
     def _tell(self, error: StoreBroken) -> None:
         message = hash(str(error))
         if message in self._told or len(self._told) == MOST_TOLD:

@@ -56,6 +56,6 @@ async def _running(store: Store) -> list[Job]:
     found: list[Job] = []
     place: Place | None = None
     while page := await store.scan(Index(State.RUNNING), place, BATCH):
-        found += [job for _, job in page]
+        found += [job for _, job in page if job is not None]
         place = page[-1][0]
     return found

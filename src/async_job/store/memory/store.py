@@ -256,7 +256,7 @@ class MemoryStore:
 
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
-    ) -> list[tuple[Place, Job]]:
+    ) -> list[tuple[Place, Job | None]]:
         with self._lock:
             ids = self._ids(index)
             place = None if after is None else (after.score, after.id)

@@ -161,13 +161,15 @@ class RedisStore:
 
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
-    ) -> list[tuple[Place, Job]]:
+    ) -> list[tuple[Place, Job | None]]:
         if limit < 1:
             return []
         arguments: list[Field] = [min(limit, BATCH), "newest" if newest else ""]
         if after is not None:
             arguments += (after.score, after.id)
-        found: list[tuple[Place, Job]] = await self._trips.run("scan", _places, [self._keys.index(index)], arguments)
+        found: list[tuple[Place, Job | None]] = await self._trips.run(
+            "scan", self._places, [self._keys.index(index)], arguments
+        )
         return found
 
     async def ahead(self, id: str) -> int | None:
@@ -217,7 +219,13 @@ class RedisStore:
 
     def _jobs(self, reply: list[Any]) -> list[Job]:
         """Jobs from a reply of the time, then ids with their fields; without those whose record is gone."""
-        return self._readable.all(lambda row: decode(text(row[0]), row[1]), reply[1:])
+        return self._readable.all(_job, reply[1:])
+
+    def _places(self, reply: list[Any]) -> list[tuple[Place, Job | None]]:
+        """Jobs with their places from a reply of the time, then scores, ids and fields."""
+        return [
+            (Place(int(score), text(id)), self._readable.one(_job, (id, fields))) for score, id, fields in reply[1:]
+        ]
 
     # Housekeeping.
 
@@ -263,7 +271,7 @@ def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _places(reply: list[Any]) -> list[tuple[Place, Job]]:
-    """Jobs with their places from a reply of the time, then scores, ids and fields."""
-    found = [(Place(int(score), text(id)), decode(text(id), fields)) for score, id, fields in reply[1:]]
-    return [(place, job) for place, job in found if job is not None]
+def _job(row: tuple[bytes, list[bytes]]) -> Job | None:
+    """From an id and its fields."""
+    id, fields = row
+    return decode(text(id), fields)

@@ -83,13 +83,13 @@ class Reader:
         rows = self._connection.execute(SQL["get.get"], (id,)).fetchall()
         return job_of(rows[0]) if rows else None
 
-    def scan(self, argument: tuple[Index, Place | None, int, bool]) -> list[tuple[Place, Job]]:
+    def scan(self, argument: tuple[Index, Place | None, int, bool]) -> list[tuple[Place, Job | None]]:
         index, after, limit, newest = argument
         place = after or (LAST if newest else FIRST)
         values = {"state": index.state, "queue": index.queue, "score": place.score, "id": place.id}
         values["limit"] = min(limit, BATCH)
         rows = self._connection.execute(statements.scan(index.state, newest), values)
-        return [(_place(job), job) for job in map(job_of, rows)]
+        return [(Place(score, row[0]), self._readable.one(job_of, tuple(row))) for score, *row in rows]
 
     def ahead(self, id: str) -> int | None:
         place = self._connection.execute(SQL["ahead.place"], (id,)).get if storable(id) else None
@@ -161,15 +161,6 @@ class Reader:
 
     def health(self, _: None) -> str:
         return str(self._connection.execute(SQL["health.read"]).get)
-
-
-def _place(job: Job) -> Place:
-    """Where the job stands in the index of its state."""
-    if job.state is State.QUEUED:
-        return Place(job.rank, job.id)
-    if job.state is State.SCHEDULED:
-        return Place(job.scheduled_for, job.id)
-    return Place((job.started_at if job.state is State.RUNNING else job.finished_at) or 0, job.id)
 
 
 def storable(id: str) -> bool:

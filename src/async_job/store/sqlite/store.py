@@ -179,8 +179,8 @@ class SqliteStore:
 
     async def scan(
         self, index: Index, after: Place | None, limit: int, newest: bool = False
-    ) -> list[tuple[Place, Job]]:
-        found: list[tuple[Place, Job]] = await self._read("scan", (index, after, limit, newest), limit)
+    ) -> list[tuple[Place, Job | None]]:
+        found: list[tuple[Place, Job | None]] = await self._read("scan", (index, after, limit, newest), limit)
         return found
 
     async def ahead(self, id: str) -> int | None:
