@@ -31,6 +31,7 @@ AsyncJobError
 │   ├── StoreFull               no room: nothing was written
 │   ├── StoreRefused            set up in a way that would lose jobs, or of another version
 │   └── StoreBroken             answers something it should not; a bug or damage
+│       └── Unreadable          has a job that this version cannot read
 ├── InvalidResult               what a function returned cannot be stored as its result
 ├── UnrecoverableError          raised by a function: trying it again would not help
 ├── WorkerError
@@ -222,6 +223,10 @@ class StoreRefused(StoreError):
 
 class StoreBroken(StoreError):
     """The store answered something that it should never answer."""
+
+
+class Unreadable(StoreBroken):
+    """A job's record cannot be read: it is damaged, or of a newer version. Nothing is wrong with the others."""
 
 
 class InvalidResult(AsyncJobError):

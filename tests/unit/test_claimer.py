@@ -8,14 +8,12 @@ import pytest
 
 from async_job.clock import ManualClock
 from async_job.core.job import State
-from async_job.core.lifecycle import DEFAULT_RETENTION
 from async_job.store.memory.store import MemoryStore
 from async_job.store.protocol import BATCH, Claimed, ClaimId
 from async_job.worker.active import ActiveRun
 from async_job.worker.claimer import Claimer
-from async_job.worker.executor import Executor
+from support.claiming import work
 from support.jobs import LEASE, make_worker, submit
-from support.until import until
 
 
 class Asked(MemoryStore):
@@ -41,18 +39,6 @@ async def store() -> AsyncIterator[Asked]:
     await store.close()
 
 
-async def run(store: Asked, slots: int, trips: int, call: Any, done: Any) -> None:
-    """Claims and runs until ``done``; then everything that runs is cancelled with its claimer."""
-    executor = Executor({"work": object()}, call, store.now)  # type: ignore[dict-item]
-    claimer = Claimer(store, executor, "w", ["default"], False, slots, DEFAULT_RETENTION, trips=trips)
-    running = asyncio.create_task(claimer.run())
-    await until(lambda: done(claimer))
-    running.cancel()
-    for active in list(claimer.active):
-        active.stop()
-    await asyncio.wait([running])
-
-
 @pytest.mark.parametrize("trips", [1, 2])
 @pytest.mark.parametrize("slots", [1, 2, 3, 7, 9, 10])
 async def test_every_slot_is_filled_by_jobs_that_take_long(store: Asked, slots: int, trips: int) -> None:
@@ -63,7 +49,7 @@ async def test_every_slot_is_filled_by_jobs_that_take_long(store: Asked, slots: 
         await over.wait()
         return b"1"
 
-    await run(store, slots, trips, call, lambda claimer: len(claimer.active) == slots)
+    await work(store, slots, trips, call, lambda claimer: len(claimer.active) == slots)
     assert (await store.counts()).states[State.RUNNING] == slots
     over.set()
 
@@ -85,7 +71,7 @@ async def test_short_jobs_are_claimed_in_larger_groups(store: Asked, slots: int,
         most = max(most, len(claimer.active))
         return ran == jobs and not claimer.active
 
-    await run(store, slots, trips, call, done)
+    await work(store, slots, trips, call, done)
     assert (await store.counts()).states[State.SUCCEEDED] == jobs
     assert slots < max(store.asked) <= BATCH // trips
     assert len(store.asked) < jobs / slots

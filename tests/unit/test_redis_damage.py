@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from async_job.core.job import LogLine, Progress, State
 from async_job.core.lifecycle import CancelRequested, NotStarted, Succeeded
@@ -14,6 +15,8 @@ from async_job.errors import StoreBroken
 from async_job.finding import find
 from async_job.store.protocol import Answer, Beat, Due, Index
 from async_job.store.redis.store import RedisStore
+from async_job.worker.active import ActiveRun
+from support.claiming import end_together
 from support.jobs import HOUR, LEASE, change, claim, end, make_job, make_worker, read, run, submit, tell
 from support.servers import Server
 
@@ -230,3 +233,19 @@ async def test_check_names_what_cannot_be_read(store: RedisStore, client: redis.
     await store.repair()
     found = [(one.id, one.problem) for one in await store.check()]
     assert set(found) == damaged
+
+
+async def test_an_outcome_that_cannot_be_told_holds_up_no_other(store: RedisStore, client: redis.Redis) -> None:
+    """The claimer drops it, and says so."""
+    await submit(store, "a", "b", "c", type="work")
+    await store.enroll(make_worker(), LEASE)
+
+    async def damage(active: ActiveRun) -> None:
+        if active.job.id == "b":
+            client.hset("async-job:b", "version", "?")
+
+    with capture_logs() as lines:
+        await end_together(store, 1, "a", "b", "c", before=damage)
+    assert [job.state for job in await store.get(["a", "c"]) if job] == [State.SUCCEEDED] * 2
+    assert [(line["event"], line["job"]) for line in lines] == [("an outcome was dropped", "b")]
+    assert client.hget("async-job:b", "state") == "running"

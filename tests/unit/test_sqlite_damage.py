@@ -6,22 +6,25 @@ from pathlib import Path
 
 import apsw
 import pytest
+from structlog.testing import capture_logs
 
 from async_job import Jobs
 from async_job.clock import ManualClock
-from async_job.core.job import State
+from async_job.core.job import Progress, State
 from async_job.core.lifecycle import DEFAULT_RETENTION, CancelRequested
 from async_job.core.query import Query
 from async_job.core.submission import OnConflict, Options
 from async_job.errors import StoreBroken
 from async_job.finding import find
-from async_job.store.protocol import Due, Index
+from async_job.store.protocol import Beat, Due, Index
 from async_job.store.sqlite.store import SqliteStore
 from async_job.submitting import Accepted, submit_all
 from async_job.watch import Watcher
+from async_job.worker.active import ActiveRun
 from async_job.worker.claimer import Claimer
 from async_job.worker.executor import Executor
 from async_job.worker.reconciler import reconcile
+from support.claiming import end_together
 from support.jobs import LEASE, change, claim, end, make_worker, read, submit, tell
 
 pytestmark = pytest.mark.store("sqlite")
@@ -153,3 +156,22 @@ async def test_a_delivery_is_left_out_of_lists(
     assert [delivery.job_id for delivery in await store.outbox.recent(9)] == ["g"]
     assert await store.outbox.deliveries("f") == []
     assert "left out: a delivery cannot be read" in caplog.text
+
+
+async def test_an_outcome_that_cannot_be_told_holds_up_no_other(store: SqliteStore, tmp_path: Path) -> None:
+    """The claimer drops it, and says so."""
+    execute(tmp_path, "DELETE FROM jobs")
+    await submit(store, "x", "y", "z", type="work")
+    await store.enroll(make_worker(), LEASE)
+
+    async def damage(active: ActiveRun) -> None:
+        if active.job.id == "y":
+            # The store reads the whole record where it is another than the one that was decided on.
+            await store.report([Beat("y", active.job.token or "", Progress(1.0))])
+            execute(tmp_path, "UPDATE jobs SET labels = '?' WHERE id = 'y'")
+
+    with capture_logs() as lines:
+        await end_together(store, 1, "x", "y", "z", before=damage)
+    assert [job.state for job in await store.get(["x", "z"]) if job] == [State.SUCCEEDED] * 2
+    assert [(line["event"], line["job"]) for line in lines] == [("an outcome was dropped", "y")]
+    assert (await store.counts()).states[State.RUNNING] == 1

@@ -282,6 +282,9 @@ class Store(Protocol):
 
         An ``outcome`` whose token the job still bears, but which is no longer running, was told before: the answer
         is the job as it is, and nothing is written.
+
+        Raises:
+            Unreadable: what is to be answered of one job cannot be read; the others may be written or not.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from async_job.core.job import Change, Job
 from async_job.core.lifecycle import Outcome, Retention, decide
-from async_job.errors import LeaseOver, Lost, StoreError
+from async_job.errors import LeaseOver, Lost, StoreError, Unreadable
 from async_job.logs import get_logger
 from async_job.store.protocol import BATCH, Claimed, ClaimId, Stale, Store
 from async_job.worker.active import ActiveRun
@@ -157,7 +157,9 @@ class Claimer:
         # The second begins while this waits for the first, so that both go together.
         second = map(asyncio.get_running_loop().create_task, calls[1:])
         answers = [await call for call in (calls[0], *second)]
-        if changes:
+        if changes and isinstance(answers[-1], Unreadable):
+            answers[-1:] = await self._tell_apart(changes)
+        elif changes:
             self._applied(changes, answers[-1])
         if claim is not None:
             self._claimed(answers[0], *claim)
@@ -179,6 +181,21 @@ class Claimer:
             else:
                 changes.append((active, outcome, change))
         return changes
+
+    async def _tell_apart(self, changes: list[tuple[ActiveRun, Outcome, Change]]) -> list[BaseException]:
+        """Tells each outcome by itself, because the record of one cannot be read: that one is dropped, and the others
+        reach the store. Answers with the errors of those that did not."""
+        answers = await asyncio.gather(*(_caught(self._store.apply([change])) for _, _, change in changes))
+        failed = []
+        for told, answer in zip(changes, answers, strict=True):
+            if isinstance(answer, Unreadable):
+                log.error("an outcome was dropped", job=told[0].job.id, error=str(answer))
+                self.active.discard(told[0])
+                continue
+            self._applied([told], answer)
+            if isinstance(answer, BaseException):
+                failed.append(answer)
+        return failed
 
     def _applied(
         self, changes: list[tuple[ActiveRun, Outcome, Change]], answers: list[Job | Stale] | BaseException

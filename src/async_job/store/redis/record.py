@@ -14,7 +14,7 @@ import msgspec
 
 from async_job.core.delivery import Delivery, DeliveryState
 from async_job.core.job import Change, Job, State
-from async_job.errors import StoreBroken
+from async_job.errors import Unreadable
 from async_job.store import codec
 
 EMPTY_INPUT: Final = b"{}"
@@ -181,4 +181,4 @@ def decode(id: str, flat: Sequence[bytes], **overrides: Any) -> Job | None:
             values["reason"] = USUAL_REASON.get(values["state"])
         return Job(**values)
     except (ValueError, KeyError) as error:
-        raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error
+        raise Unreadable(f"job {id} cannot be read: {error!r}; run `async-job check`") from error

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from async_job.core.job import FINISHED, PRIORITY_STEP, Change, Job, LogLine, State
 from async_job.core.life import lived
-from async_job.errors import StoreBroken
+from async_job.errors import Unreadable
 from async_job.store import codec
 from async_job.store.protocol import Answer, Beat, Claimed, ClaimId, IdempotencyKey, Stale, Submitted
 from async_job.store.readable import Readable
@@ -220,7 +220,7 @@ def applied(change: Change, answer: Any) -> Job | Stale:
     if word == b"stale":
         return Stale(stored, text(rest[1]) or None)
     if stored is None:
-        raise StoreBroken(f"job {job.id} lost its fields in the middle of a change")
+        raise Unreadable(f"job {job.id} lost its fields in the middle of a change")
     return stored
 
 

@@ -9,7 +9,7 @@ from msgspec import convert
 
 from async_job.core.delivery import Delivery
 from async_job.core.job import Job, State
-from async_job.errors import StoreBroken
+from async_job.errors import StoreBroken, Unreadable
 from async_job.store import codec
 
 COLUMNS: Final = (
@@ -43,7 +43,7 @@ def row_of(job: Job) -> tuple[Any, ...]:
 
 
 def job_of(row: tuple[Any, ...]) -> Job:
-    """The job that a row of ``COLUMNS`` holds. Raises ``StoreBroken`` when it holds something else."""
+    """The job that a row of ``COLUMNS`` holds. Raises ``Unreadable`` when it holds something else."""
     (
         id, type, queue, state, reason, version, priority, created_at, scheduled_for, updated_at, attempt, max_attempts,
         failures, max_crashes, crashes, suspect, token, timeout, start_by, started_at, finished_at, kept_until,
@@ -63,7 +63,7 @@ def job_of(row: tuple[Any, ...]) -> Job:
             life, logged,
         )  # fmt: skip
     except (ValueError, KeyError) as error:
-        raise StoreBroken(f"job {id} cannot be read: {error!r}; run `async-job check`") from error
+        raise Unreadable(f"job {id} cannot be read: {error!r}; run `async-job check`") from error
 
 
 def values_of(fields: Mapping[str, Any]) -> dict[str, Any]:
