@@ -25,7 +25,7 @@ from async_job.worker.claimer import Claimer
 from async_job.worker.executor import Executor
 from async_job.worker.reconciler import reconcile
 from support.claiming import end_together
-from support.jobs import LEASE, change, claim, end, make_worker, read, submit, tell
+from support.jobs import LEASE, change, claim, end, make_worker, read, run, submit, tell
 
 pytestmark = pytest.mark.store("sqlite")
 
@@ -117,6 +117,17 @@ async def test_one_that_holds_a_unique_key_is_told_who_asks_for_the_key(
     assert isinstance(second, StoreBroken)
     assert isinstance(third, Accepted)
     assert (await store.counts()).states["queued"] == 8
+
+
+async def test_many_hide_no_other_job(store: SqliteStore, tmp_path: Path) -> None:
+    """Though all of them come first, and are more than what is asked for."""
+    await run(store, *"klmnop", queue="early")
+    await submit(store, *"qrstuv", queue="late", start_by=2)
+    execute(tmp_path, "UPDATE jobs SET labels = '?' WHERE id IN ('k', 'l', 'm', 'o', 'q', 'r', 's', 't')")
+    await store.retire("w")
+    assert [[job.id for job in await store.rescuable(limit)] for limit in (1, 2, 3)] == [["n"], ["n", "p"], ["n", "p"]]
+    execute(tmp_path, "UPDATE jobs SET labels = '?' WHERE id = 'e'")
+    assert [[job.id for job in await store.overdue(limit)] for limit in (1, 2, 3)] == [["u"], ["u", "v"], ["u", "v"]]
 
 
 async def test_a_claim_of_nothing_else_goes_on_to_the_next(store: SqliteStore) -> None:

@@ -26,6 +26,8 @@ from async_job.store.sqlite.statements import SQL
 CHANGES_KEPT: Final = 10_000
 FORGET_LAPSED: Final = 3_600_000
 MOST_AHEAD: Final = 1_000
+LOOKS: Final = 5
+"""So often are jobs looked for that can be read, each time among twice as many."""
 FIRST: Final = Place(-(2**63), "")
 """Before and after everything: places are compared as 64-bit numbers, then by id."""
 LAST: Final = Place(2**63 - 1, "")
@@ -117,29 +119,36 @@ class Reader:
         return Counts(states, queued)
 
     def due(self, _: None) -> Due:
-        rescuable, forgettable = self._rescuable(1)
         return Due(
-            rescuable=bool(rescuable) or forgettable,
-            overdue=bool(self._overdue(1)),
+            rescuable=bool(self._rows("rescuable.rescuable", 1)) or self._forgettable(),
+            overdue=bool(self._rows("overdue.overdue", 1)),
             deliveries=self._connection.execute(SQL["outbox.due"], (self._clock.now(), 1)).get is not None,
         )
 
     def rescuable(self, limit: int) -> tuple[list[Job], bool]:
         """The jobs, and whether there are workers to forget."""
-        rows, forgettable = self._rescuable(limit)
-        return self._readable.all(job_of, rows), forgettable
+        return self._first("rescuable.rescuable", limit), self._forgettable()
 
-    def _rescuable(self, limit: int) -> tuple[list[Row], bool]:
-        now = self._clock.now()
-        rows = self._connection.execute(SQL["rescuable.rescuable"], {"now": now, "limit": limit}).fetchall()
-        forgettable = self._connection.execute(SQL["rescuable.forgettable"], {"long_ago": now - FORGET_LAPSED}).get
-        return rows, forgettable is not None
+    def _forgettable(self) -> bool:
+        long_ago = self._clock.now() - FORGET_LAPSED
+        return self._connection.execute(SQL["rescuable.forgettable"], {"long_ago": long_ago}).get is not None
 
     def overdue(self, limit: int) -> list[Job]:
-        return self._readable.all(job_of, self._overdue(limit))
+        return self._first("overdue.overdue", limit)
 
-    def _overdue(self, limit: int) -> list[Row]:
-        rows: list[Row] = self._connection.execute(SQL["overdue.overdue"], (self._clock.now(), limit)).fetchall()
+    def _first(self, statement: str, limit: int) -> list[Job]:
+        """The first jobs that can be read: those that cannot stay where they are, and must not hide the others."""
+        jobs: list[Job] = []
+        for most in (limit << n for n in range(LOOKS)):
+            rows = self._rows(statement, most)
+            jobs = self._readable.all(job_of, rows)
+            if len(jobs) >= limit or len(rows) < most:
+                break
+        return jobs[:limit]
+
+    def _rows(self, statement: str, limit: int) -> list[Row]:
+        values = {"now": self._clock.now(), "limit": limit}
+        rows: list[Row] = self._connection.execute(SQL[statement], values).fetchall()
         return rows
 
     def changes(self, after: str | None) -> Changes:
