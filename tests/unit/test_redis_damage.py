@@ -94,6 +94,10 @@ async def test_many_damaged_records_hide_no_other_job(store: RedisStore, client:
     await submit(store, *"klmnop", queue="late", start_by=1)
     for id in "abdeklmn":
         client.hset(f"async-job:{id}", "labels", "?")
+    client.delete("async-job:l")
+    client.set("async-job:l", "?")
+    # What is no hash at all is no job.
+    assert [place.id for place, _ in await store.scan(Index(State.QUEUED, "late"), None, 9)] == [*"kmnop"]
     assert await store.rescuable(2) == []
     for worker in "vw":
         await store.retire(worker)
