@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from async_job.core.job import FINISHED, Job
@@ -13,6 +14,9 @@ from async_job.store.protocol import Entry, Store
 
 REREAD: Final = 1.0
 """Seconds after which a waiter's job is read again in any case: a lost entry costs time, never a hang."""
+
+ALONG: Final = 4
+"""So many jobs at most are read along with each piece of the change log; of more, only those that it names."""
 
 Wanted = Callable[[Job], bool] | None
 """How somebody wants a job to be; ``None``: ended, whatever the end."""
@@ -100,9 +104,11 @@ class Watcher:
         try:
             while self._waiting or self._listening:
                 try:
-                    changes = await self._store.changes(cursor, REREAD)
+                    along = list(self._waiting) if len(self._waiting) <= ALONG else []
+                    changes = await self._store.changes(cursor, REREAD, along)
                     everything = changes.reset or loop.time() >= reread_at
-                    await self._look(list(self._waiting) if everything else self._concerned(changes.entries))
+                    concerned = list(self._waiting) if everything else self._concerned(changes.entries)
+                    await self._look(concerned, changes.jobs)
                     if cursor is None or changes.reset or changes.entries:
                         self._tell()
                     cursor = changes.cursor
@@ -121,9 +127,12 @@ class Watcher:
         may = {entry.id for entry in entries for waiter in self._waiting.get(entry.id, ()) if waiter.may_want(entry)}
         return list(may)
 
-    async def _look(self, ids: list[str]) -> None:
-        """Reads these jobs and wakes those whose wish has come true."""
-        watched = [id for id in ids if id in self._waiting]
+    async def _look(self, ids: list[str], known: Mapping[str, Job | None] = MappingProxyType({})) -> None:
+        """Reads these jobs, unless they are ``known``, and wakes those whose wish has come true."""
+        for id in ids:
+            if id in known:
+                self._show(id, known[id])
+        watched = [id for id in ids if id in self._waiting and id not in known]
         if not watched:
             return
         try:
@@ -132,8 +141,11 @@ class Watcher:
             await self._look_apart(watched, error)
             return
         for id, job in zip(watched, jobs, strict=True):
-            for waiter in self._waiting.get(id, []):
-                waiter.look(job)
+            self._show(id, job)
+
+    def _show(self, id: str, job: Job | None) -> None:
+        for waiter in self._waiting.get(id, ()):
+            waiter.look(job)
 
     async def _look_apart(self, ids: list[str], error: StoreBroken) -> None:
         """Who waits for a job that cannot be read is told so, and nobody else."""

@@ -64,6 +64,23 @@ async def test_in_the_order_of_the_calls(store: Store) -> None:
     assert [entry.state for entry in found] == [State.QUEUED] * 2 + [State.RUNNING] * 2 + [State.SUCCEEDED] * 2
 
 
+async def test_jobs_come_along(store: Store) -> None:
+    start = await store.changes(None, 0, ["a"])
+    assert start.jobs == {"a": None}
+    [job] = await submit(store, "a")
+    waiting = asyncio.ensure_future(store.changes(start.cursor, PATIENCE, ["a", "nobody", ""]))
+    first = await waiting
+    assert first.jobs == {"a": job, "nobody": None, "": None}
+    waiting = asyncio.ensure_future(store.changes(first.cursor, PATIENCE, ["a"]))
+    await asyncio.sleep(0)
+    ended = await tell(store, job, CancelRequested())
+    second = await waiting
+    assert [entry.state for entry in second.entries] == [State.CANCELLED]
+    assert second.jobs == {"a": ended}
+    assert (await store.changes(second.cursor, 0, ["a"])).jobs == {"a": ended}
+    assert (await store.changes("nonsense", 0, ["a"])).jobs == {"a": ended}
+
+
 async def test_going_on_from_each_cursor(store: Store) -> None:
     after = await cursor(store)
     seen = []

@@ -15,6 +15,7 @@ from async_job.errors import StoreBroken
 from async_job.finding import find
 from async_job.store.protocol import Answer, Beat, Due, Index
 from async_job.store.redis.store import RedisStore
+from async_job.watch import Watcher
 from async_job.worker.active import ActiveRun
 from support.claiming import end_together
 from support.jobs import HOUR, LEASE, change, claim, end, make_job, make_worker, read, run, submit, tell
@@ -65,6 +66,22 @@ async def test_a_damaged_record_fails_only_who_asks_for_it(store: RedisStore, cl
     (cancelled,), ((_, newest),), (read,) = answers[1::2]
     assert answers[2][0][1] is None
     assert (cancelled.state, newest.id, read) == (State.CANCELLED, "c", cancelled)
+
+
+async def test_only_who_waits_for_it_is_told(store: RedisStore, client: redis.Redis) -> None:
+    await submit(store, "a", "b")
+    client.hset("async-job:b", "attempt", "many")
+    client.set("async-job:c", "text")
+    watcher = Watcher(store)
+    good, bad, none = (asyncio.create_task(watcher.wait(id, None, 60.0)) for id in "abc")
+    with pytest.raises(StoreBroken, match="job b cannot be read"):
+        await bad
+    assert await none is None
+    await tell(store, await read(store, "a"), CancelRequested())
+    ended = await good
+    assert ended is not None
+    assert ended.state is State.CANCELLED
+    await watcher.close()
 
 
 async def test_a_damaged_record_holds_up_no_other_job(

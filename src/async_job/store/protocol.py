@@ -138,11 +138,16 @@ class Entry(Struct, frozen=True, array_like=True):
 class Changes(Struct, frozen=True):
     """What happened after a cursor, oldest first. ``reset``: the log no longer reaches back that far, or the cursor
     is none that this store gave; anything may have happened, so read what you care for anew and go on from
-    ``cursor``."""
+    ``cursor``.
+
+    ``jobs``: those that were asked for along with the log, by id, as they were when these entries had been written or
+    later. ``None``: not there; one that cannot be read is missing.
+    """
 
     entries: list[Entry]
     cursor: str
     reset: bool = False
+    jobs: dict[str, Job | None] = {}
 
 
 class Counts(Struct, frozen=True):
@@ -340,11 +345,12 @@ class Store(Protocol):
         (record, log and indexes), the oldest first, then by id. Tells how many."""
         ...
 
-    async def changes(self, after: str | None, timeout: float) -> Changes:
+    async def changes(self, after: str | None, timeout: float, along: Sequence[str] = ()) -> Changes:
         """The change log after the cursor: one entry for each version that submit, claim and apply made (a report and
         a purge make none), in the order of the calls; within a call only those of one job are in order. Perhaps not
         all at once; the cursor of the answer says where to go on. Waits up to ``timeout`` seconds for a first entry.
-        ``None``: from now on, answered at once with the present cursor and no entries."""
+        ``None``: from now on, answered at once with the present cursor and no entries. ``along``: ids of a few jobs
+        that are read in the same step."""
         ...
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:

@@ -339,9 +339,10 @@ class MemoryStore:
                 del self._table.idempotency[name]
             return len(ids)
 
-    async def changes(self, after: str | None, timeout: float) -> Changes:
+    async def changes(self, after: str | None, timeout: float, along: Sequence[str] = ()) -> Changes:
         if after is None:
-            return Changes([], str(self._table.entry_count))
+            with self._lock:
+                return Changes([], str(self._table.entry_count), jobs=self._along(along))
         with self._changed.listening() as rung:
             if after == str(self._table.entry_count):
                 await asyncio.wait([rung], timeout=timeout)
@@ -350,8 +351,12 @@ class MemoryStore:
             number = codec.change_number(after)
             behind = self._table.entry_count - number
             if number < 0 or not 0 <= behind <= len(self._table.entries):
-                return Changes([], cursor, reset=True)
-            return Changes(list(self._table.entries)[len(self._table.entries) - behind :], cursor)
+                return Changes([], cursor, reset=True, jobs=self._along(along))
+            entries = list(self._table.entries)[len(self._table.entries) - behind :]
+            return Changes(entries, cursor, jobs=self._along(along))
+
+    def _along(self, ids: Sequence[str]) -> dict[str, Job | None]:
+        return {id: self._table.jobs.get(id) for id in ids}
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
         with self._ready.listening() as rung:

@@ -209,9 +209,9 @@ class RedisStore:
                 break
         return jobs[:limit]
 
-    async def changes(self, after: str | None, timeout: float) -> Changes:
+    async def changes(self, after: str | None, timeout: float, along: Sequence[str] = ()) -> Changes:
         self._trips.check_process()
-        return await self._waiting.changes(after, timeout)
+        return await self._waiting.changes(after, timeout, along)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> None:
         self._trips.check_process()

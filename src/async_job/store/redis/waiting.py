@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
 
-from async_job.core.job import State
+from async_job.core.job import Job, State
+from async_job.errors import Unreadable
 from async_job.store import codec
 from async_job.store.protocol import Changes, Entry
 from async_job.store.redis.keys import Keys
 from async_job.store.redis.link import Link
-from async_job.store.redis.record import text
+from async_job.store.redis.record import Field, decode, text
 
 ENTRIES_A_READ: Final = 256
 LINKS_KEPT: Final = 4
@@ -32,34 +33,51 @@ class WaitingReads:
         self._closed = False
         self._seen = 0
 
-    async def changes(self, after: str | None, timeout: float) -> Changes:
+    async def changes(self, after: str | None, timeout: float, along: Sequence[str]) -> Changes:
         """See ``Store.changes``. Entries are numbered through, job by job: what is missing behind ``after`` was trimmed
         away, and a log that ends before it is another one than it was."""
+        number = -1 if after is None else codec.change_number(after)
         async with self._link() as link:
-            number = -1 if after is None else codec.change_number(after)
             if number < 0 or number > self._seen:
                 # A cursor that this process has not met may be any text; it is looked at before anything waits for it.
-                last = await self._last(link)
+                last, jobs = await self._last(link, along)
                 if number < 0 or number > last:
-                    return Changes([], str(last), reset=after is not None)
+                    return Changes([], str(last), after is not None, jobs)
             block = ("BLOCK", max(1, round(timeout * 1000))) if timeout > 0 else ()
             read = ("XREAD", "COUNT", ENTRIES_A_READ, *block, "STREAMS", self._keys.changes, f"0-{number}")
-            [streams] = await link.ask(read, block=max(timeout, 0.0))
+            streams, jobs = await self._ask(link, read, along, max(timeout, 0.0))
             if streams:
-                return self._entries(number, streams[0][1])
-            last = await self._last(link)
-            return Changes([], str(last), reset=True) if last < number else Changes([], str(number))
+                return self._entries(number, streams[0][1], jobs)
+            last, _ = await self._last(link, ())
+            return Changes([], str(min(last, number)), last < number, jobs)
 
-    async def _last(self, link: Link) -> int:
-        [last] = await link.ask(("GET", self._keys.changed))
+    async def _ask(
+        self, link: Link, command: tuple[Field, ...], along: Sequence[str], block: float = 0.0
+    ) -> tuple[Any, dict[str, Job | None]]:
+        """The reply, and these jobs as they are then: the server reads them as soon as it has replied, also where that
+        had to wait, and sends both together."""
+        reads = (("HGETALL", self._keys.job(id)) for id in along)
+        reply, *hashes = await link.try_ask(command, *reads, block=block)
+        if isinstance(reply, BaseException):
+            raise reply
+        jobs: dict[str, Job | None] = {}
+        for id, fields in zip(along, hashes, strict=True):
+            # Who is not given a job asks for it by itself, and hears then what is wrong with it.
+            with suppress(Unreadable):
+                if not isinstance(fields, BaseException):
+                    jobs[id] = decode(id, fields)
+        return reply, jobs
+
+    async def _last(self, link: Link, along: Sequence[str]) -> tuple[int, dict[str, Job | None]]:
+        last, jobs = await self._ask(link, ("GET", self._keys.changed), along)
         self._seen = int(last or 0)
-        return self._seen
+        return self._seen, jobs
 
-    def _entries(self, after: int, rows: list[tuple[bytes, list[bytes]]]) -> Changes:
+    def _entries(self, after: int, rows: list[tuple[bytes, list[bytes]]], jobs: dict[str, Job | None]) -> Changes:
         last = self._seen = _number(rows[-1])
         if _number(rows[0]) - len(rows[0][1]) // 2 != after:
-            return Changes([], str(last), reset=True)
-        return Changes([entry for _, flat in rows for entry in _jobs(flat)], str(last))
+            return Changes([], str(last), True, jobs)
+        return Changes([entry for _, flat in rows for entry in _jobs(flat)], str(last), False, jobs)
 
     async def wake(self, queues: Sequence[str], timeout: float) -> None:
         async with self._link() as link:

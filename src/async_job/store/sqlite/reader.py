@@ -4,13 +4,16 @@ before the group was asked."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
+from msgspec.structs import replace
 
 from async_job.clock import Clock
 from async_job.core.job import Job, LogLine, State
+from async_job.errors import Unreadable
 from async_job.store import codec
 from async_job.store.group_commit import Request
 from async_job.store.protocol import BATCH, Changes, Counts, Due, Entry, Index, Place
@@ -151,7 +154,17 @@ class Reader:
         rows: list[Row] = self._connection.execute(SQL[statement], values).fetchall()
         return rows
 
-    def changes(self, after: str | None) -> Changes:
+    def changes(self, argument: tuple[str | None, Sequence[str]]) -> Changes:
+        after, along = argument
+        changes = self._changes(after)
+        jobs: dict[str, Job | None] = {}
+        for id in along:
+            # Who is not given a job asks for it by itself, and hears then what is wrong with it.
+            with suppress(Unreadable):
+                jobs[id] = self._get(id)
+        return replace(changes, jobs=jobs) if jobs else changes
+
+    def _changes(self, after: str | None) -> Changes:
         first: int
         last: int
         ((first, last),) = self._connection.execute(SQL["changes.ends"])

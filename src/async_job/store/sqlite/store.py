@@ -224,12 +224,12 @@ class SqliteStore:
             if (jobs < batch or purged == limit) and keys < BATCH:
                 return purged
 
-    async def changes(self, after: str | None, timeout: float) -> Changes:
+    async def changes(self, after: str | None, timeout: float, along: Sequence[str] = ()) -> Changes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
             with self._changed.listening() as ring:
-                found: Changes = await self._read("changes", after)
+                found: Changes = await self._read("changes", (after, along), len(along) or 1)
                 left = deadline - loop.time()
                 if after is None or found.entries or found.reset or left <= 0:
                     return found
