@@ -9,7 +9,7 @@ import redis
 from structlog.testing import capture_logs
 
 from async_job.core.job import LogLine, Progress, State
-from async_job.core.lifecycle import CancelRequested, NotStarted, Succeeded
+from async_job.core.lifecycle import DEFAULT_RETENTION, CancelRequested, NotStarted, Released, Succeeded
 from async_job.core.query import Query
 from async_job.errors import StoreBroken
 from async_job.finding import find
@@ -17,6 +17,7 @@ from async_job.store.protocol import Answer, Beat, Due, Index
 from async_job.store.redis.store import RedisStore
 from async_job.watch import Watcher
 from async_job.worker.active import ActiveRun
+from async_job.worker.settle import settle
 from support.claiming import end_together
 from support.jobs import HOUR, LEASE, change, claim, end, make_job, make_worker, read, run, submit, tell
 from support.servers import Server
@@ -270,3 +271,16 @@ async def test_an_outcome_that_cannot_be_told_holds_up_no_other(store: RedisStor
     assert [job.state for job in await store.get(["a", "c"]) if job] == [State.SUCCEEDED] * 2
     assert [(line["event"], line["job"]) for line in lines] == [("an outcome was dropped", "b")]
     assert client.hget("async-job:b", "state") == "running"
+
+
+async def test_what_is_handed_back_without_it(store: RedisStore, client: redis.Redis) -> None:
+    """A record that was damaged after it was read, and before what became of it is written."""
+    await submit(store, "a", "b", "c")
+    await store.enroll(make_worker(), LEASE)
+    await claim(store)
+    held = await store.retire("w")
+    client.hset("async-job:b", "version", "?")
+    with capture_logs() as lines:
+        settled = await settle(store, held, lambda job: Released(job.token or "", "drained"), DEFAULT_RETENTION)
+    assert [(job.id, job.state) for job in settled] == [("a", State.QUEUED), ("c", State.QUEUED)]
+    assert [(line["event"], line["job"]) for line in lines] == [("left as it is", "b")]

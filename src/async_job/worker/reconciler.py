@@ -48,8 +48,9 @@ async def reconcile(store: Store, claimer: Claimer, retention: Retention) -> lis
 
 
 def _number(job: Job) -> int:
-    """Which of its worker's claims the job was given to."""
-    return int((job.token or "").rpartition(":")[2])
+    """Which of its worker's claims the job was given to; 0 if its token does not say."""
+    number = (job.token or "").rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 async def _running(store: Store) -> list[Job]:

@@ -7,17 +7,20 @@ from typing import Final
 
 from async_job.core.job import Change, Job
 from async_job.core.lifecycle import Event, Retention, decide
-from async_job.errors import Lost, NotOverdue, StoreUnavailable
-from async_job.store.protocol import Store
+from async_job.errors import Lost, NotOverdue, StoreUnavailable, Unreadable
+from async_job.logs import get_logger
+from async_job.store.protocol import Stale, Store
 
 TRIES: Final = 5
+
+log = get_logger()
 
 
 async def settle(
     store: Store, jobs: Sequence[Job], event_of: Callable[[Job], Event], retention: Retention
 ) -> list[Job]:
     """The jobs after their changes. A job that moved in the meantime is decided anew; one that the event no longer
-    concerns is left out.
+    concerns is left out, and so is one whose record can no longer be read.
 
     Raises:
         StoreUnavailable: the store is away, or a job moved each time; all of it may be done again.
@@ -27,7 +30,7 @@ async def settle(
         changes = [change for job in jobs if (change := _decide(job, event_of(job), store.now(), retention))]
         if not changes:
             return settled
-        answers = await store.apply(changes)
+        answers = await _apply(store, changes)
         settled += [answer for answer in answers if isinstance(answer, Job)]
         # Where the job is as it was, it is its worker's lease that was renewed: there is nothing to decide anew.
         jobs = [
@@ -38,6 +41,21 @@ async def settle(
     if jobs:
         raise StoreUnavailable(f"job {jobs[0].id} changed {TRIES} times while this was tried; try again")
     return settled
+
+
+async def _apply(store: Store, changes: Sequence[Change]) -> list[Job | Stale]:
+    try:
+        return await store.apply(changes)
+    except Unreadable:
+        return [answer for change in changes for answer in await _apply_alone(store, change)]
+
+
+async def _apply_alone(store: Store, change: Change) -> list[Job | Stale]:
+    try:
+        return await store.apply([change])
+    except Unreadable as error:
+        log.error("left as it is", job=change.job.id, error=str(error))  # noqa: TRY400 - the error says it all
+        return [Stale(None)]
 
 
 def _decide(job: Job, event: Event, now: int, retention: Retention) -> Change | None:
