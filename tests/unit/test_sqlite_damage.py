@@ -184,5 +184,7 @@ async def test_an_outcome_that_cannot_be_told_holds_up_no_other(store: SqliteSto
     with capture_logs() as lines:
         await end_together(store, 1, "x", "y", "z", before=damage)
     assert [job.state for job in await store.get(["x", "z"]) if job] == [State.SUCCEEDED] * 2
-    assert [(line["event"], line["job"]) for line in lines] == [("an outcome was dropped", "y")]
+    assert [(line["event"], line["job"]) for line in lines] == [
+        ("an outcome may not be stored, its job cannot be read", "y")
+    ]
     assert (await store.counts()).states[State.RUNNING] == 1

@@ -183,13 +183,13 @@ class Claimer:
         return changes
 
     async def _tell_apart(self, changes: list[tuple[ActiveRun, Outcome, Change]]) -> list[BaseException]:
-        """Tells each outcome by itself, because the record of one cannot be read: that one is dropped, and the others
-        reach the store. Answers with the errors of those that did not."""
+        """Tells each outcome by itself, because the record of one cannot be read: that one is told once, whatever the
+        store makes of it, and the others reach the store. Answers with the errors of those that did not."""
         answers = await asyncio.gather(*(_caught(self._store.apply([change])) for _, _, change in changes))
         failed = []
         for told, answer in zip(changes, answers, strict=True):
             if isinstance(answer, Unreadable):
-                log.error("an outcome was dropped", job=told[0].job.id, error=str(answer))
+                log.error("an outcome may not be stored, its job cannot be read", job=told[0].job.id, error=str(answer))
                 self.active.discard(told[0])
                 continue
             self._applied([told], answer)

@@ -73,7 +73,8 @@ end
 local function stored_score(id, state)
   local job = call('HMGET', jobs .. id, 'scheduled_for', 'created_at', 'priority')
   local ready, priority = tonumber(job[1] or job[2]), tonumber(job[3] or 0)
-  return ready and priority and (state == 'queued' and ready - priority * 60000 or ready)
+  local score = ready and priority and (state == 'queued' and ready - priority * 60000 or ready)
+  return is_finite(score) and score
 end
 
 local function moves(before, after)
@@ -92,7 +93,7 @@ for n = 2, ARGV[4] + 1 do
     if score == '' and moves(stored[1], ARGV[at + 6]) then score = stored_score(id, ARGV[at + 6]) end
     -- Who decides anew on one that cannot be read is told so by its fields.
     local word, holder = 'stale', nil
-    if version and score then word, holder = refusal(at, id, stored[1], stored[2] or '') end
+    if version and version - version == 0 and score then word, holder = refusal(at, id, stored[1], stored[2] or '') end
     if word then
       answers[n] = {word, call('HGETALL', jobs .. id), holder or ''}
     else

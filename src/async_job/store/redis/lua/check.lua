@@ -24,7 +24,7 @@ end
 -- The first field that is no number and has to be one. Where such a job has to be nobody can tell.
 local function no_number(job)
   for _, name in ipairs(NUMBERS) do
-    if job[name] and not tonumber(job[name]) then return name end
+    if job[name] and not is_finite(tonumber(job[name])) then return name end
   end
 end
 

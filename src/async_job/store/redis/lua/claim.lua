@@ -48,12 +48,13 @@ local function promote()
     local job = redis.pcall('HMGET', key, 'queue', 'priority', 'scheduled_for', 'created_at', 'version', 'life')
     -- An id without a job has nothing to promote; it leaves the index with the others.
     local ready, priority, version = tonumber(job[3] or job[4]), tonumber(job[2] or 0), tonumber(job[5] or 1)
-    if ready and priority and version then
+    local rank = ready and priority and ready - priority * 60000
+    if is_finite(rank) and is_finite(version) then
       local queue = job[1] or 'default'
       version = whole(version + 1)
       call('HSET', key, 'state', 'queued', 'reason', 'due', 'updated_at', clock, 'version', version,
         'life', lived(job[6], version, 'q'))
-      gather(queued, root .. 'queue:' .. queue, ready - priority * 60000, id)
+      gather(queued, root .. 'queue:' .. queue, rank, id)
       entries[#entries + 1] = id
       entries[#entries + 1] = version .. ' queued due'
       woken[queue] = true
@@ -106,7 +107,8 @@ local function start(id)
   -- The queue held an id that is no queued job; it only leaves the queue.
   if job.state ~= 'queued' then return end
   local attempt, version = tonumber(job.attempt or 0), tonumber(job.version or 1)
-  if not (attempt and version) then
+  local both = attempt and version and attempt + version
+  if not (both and both - both == 0) then
     left_out[#left_out + 1] = {id, fields}
     return
   end
@@ -129,10 +131,12 @@ end
 local paused = {}
 for _, queue in ipairs(call('SMEMBERS', KEYS[14])) do paused[root .. 'queue:' .. queue] = true end
 
+local taken = 0
 for at = QUEUES, #KEYS, 2 do
   local queue, before = KEYS[at], #answers
   if before >= limit then break end
   local ids = paused[queue] and {} or take(queue, limit - before)
+  taken = taken + #ids
   if #ids > 0 then
     for _, id in ipairs(ids) do start(id) end
     call('HINCRBY', KEYS[15], queue_name(queue), #answers - before)
@@ -146,7 +150,8 @@ if #answers > 0 then
   if #off_deadlines > 0 then call('ZREM', deadlines, unpack(off_deadlines)) end
 end
 record(entries)
-if #answers + #left_out >= limit then
+-- Also where some of the ids turned out to be no job.
+if taken >= limit then
   for at = QUEUES, #KEYS, 2 do
     if not paused[KEYS[at]] then wake(KEYS[at + 1], KEYS[at]) end
   end

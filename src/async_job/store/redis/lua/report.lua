@@ -11,7 +11,7 @@ for n = 1, tonumber(ARGV[4]) do
     answers[n + 1] = 'lost'
   else
     local version = tonumber(stored[4] or 1)
-    if ARGV[at + 2] ~= '' and version then
+    if ARGV[at + 2] ~= '' and is_finite(version) then
       call('HSET', key, 'progress', ARGV[at + 2], 'version', version + 1)
     end
     append_log(key, at + 3)

@@ -49,6 +49,11 @@ local function lived(life, version, letter)
   return string.sub((life or '') .. version .. letter, -LIFE_KEPT)
 end
 
+-- Not so: nil, and the nan and inf that `tonumber` reads, too, and that no command takes.
+local function is_finite(number)
+  return number and number - number == 0
+end
+
 local function queue_name(key)
   return string.sub(key, #root + #'queue:' + 1)
 end
@@ -64,7 +69,9 @@ end
 -- The fields of a record; none where there is none, or something else than a hash.
 local function fields_of(id)
   local fields = redis.pcall('HGETALL', jobs .. id)
-  return fields.err and {} or fields
+  if not fields.err then return fields end
+  if string.sub(fields.err, 1, #'WRONGTYPE') ~= 'WRONGTYPE' then error(fields) end
+  return {}
 end
 
 -- Collects members of several sorted sets, to be written with one command each.
